@@ -1,0 +1,149 @@
+// Package route is the vocabulary that every stage shares: what a node's speaker is, whom it speaks to, and what it
+// announces to each of them. Its types are values; a stage that returns one leaves it sorted and never changes it again.
+package route
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Speaker is all that one node should say: its routers, and in each the neighbors and the routes it originates.
+type Speaker struct {
+	// Node is the name of the Kubernetes node.
+	Node string
+	// Routers are the BGP instances of the node. The first is the default one and is named "".
+	Routers []Router
+}
+
+// Router is one BGP instance (FRR: router bgp).
+type Router struct {
+	// Name is "" for the default instance, else the name of its view.
+	Name string
+	// ASN is the instance's own autonomous system.
+	ASN ASN
+	// RouterID is its BGP Identifier (RFC 4271, section 4.2), written as an IPv4 address.
+	RouterID netip.Addr
+	// ClusterID is the CLUSTER_ID of a route reflector (RFC 4456); the zero Addr means none is set.
+	ClusterID netip.Addr
+	// GracefulRestart holds the times of RFC 4724, which FRR keeps per router and not per neighbor.
+	GracefulRestart GracefulRestart
+	// Neighbors are sorted by address.
+	Neighbors []Neighbor
+	// Routes are what this router originates, sorted by prefix, one for each prefix.
+	Routes []Route
+}
+
+// GracefulRestart holds the times of RFC 4724. A zero time leaves FRR's own default (120 s, 360 s, 360 s).
+type GracefulRestart struct {
+	// RestartTime is how long neighbors are asked to wait for us (FRR: restart-time).
+	RestartTime time.Duration
+	// DeferralTime is how long we wait for End-of-RIB before selecting routes (FRR: select-defer-time).
+	DeferralTime time.Duration
+	// StaleTime is how long we keep a restarting neighbor's routes (FRR: stalepath-time).
+	StaleTime time.Duration
+}
+
+// Neighbor is one BGP session as this node should hold it.
+type Neighbor struct {
+	// Address is the neighbor's address; it is never a link-local one with a zone.
+	Address netip.Addr
+	// Port is the neighbor's TCP port. It is never 0: the default is 179.
+	Port uint16
+	// RemoteAS is the neighbor's AS, or the rule that it must be another one or ours.
+	RemoteAS RemoteAS
+	// HoldTime and KeepaliveTime are the times we propose (RFC 4271, section 4.2), in whole seconds.
+	HoldTime, KeepaliveTime time.Duration
+	// ConnectTime is the ConnectRetryTime of RFC 4271; zero leaves FRR's default of 120 s.
+	ConnectTime time.Duration
+	// Passive means that we wait for the neighbor to connect.
+	Passive bool
+	// EBGPMultihop is the TTL of a session to a neighbor that is not on our link; 0 means off.
+	EBGPMultihop uint8
+	// GracefulRestart means that we ask this neighbor to keep our routes while we restart (RFC 4724).
+	GracefulRestart bool
+	// Password is the TCP MD5 key (RFC 2385); "" means none.
+	Password Secret
+	// Families are the address families that are exchanged, sorted.
+	Families []Family
+	// Audience says which routes this neighbor is told: those whose To names it.
+	Audience Audience
+	// From are the objects that ask for this session, sorted.
+	From []Object
+}
+
+// Speaks reports whether routes of family f are exchanged with n.
+func (n Neighbor) Speaks(f Family) bool { return slices.Contains(n.Families, f) }
+
+// Audience names a class of neighbors that are told the same routes in the same way. It follows from configuration,
+// never from the routes of the moment, so that a route coming or going moves no neighbor to another class.
+type Audience string
+
+// Everyone is the audience of a neighbor that is told all that its router originates.
+const Everyone Audience = "everyone"
+
+// Route is one prefix that a router originates, to whom, and why.
+type Route struct {
+	// Prefix is masked: no bit is set behind its length.
+	Prefix netip.Prefix
+	// Attributes are the path attributes it leaves with.
+	Attributes Attributes
+	// To are the audiences that are told, sorted.
+	To []Audience
+	// From are the objects that ask for it, sorted.
+	From []Object
+}
+
+// Attributes are the path attributes (RFC 4271, section 5) that we set on a route. The zero value sets none.
+type Attributes struct {
+	// LocalPreference is what iBGP neighbors are told; 0 means FRR's default of 100.
+	LocalPreference uint32
+	// MED is the MULTI_EXIT_DISC; 0 is also what FRR sends where none is set.
+	MED uint32
+	// Communities (RFC 1997) and LargeCommunities (RFC 8092) are sorted, each once.
+	Communities      []Community
+	LargeCommunities []LargeCommunity
+}
+
+// Object names the thing that a route, a neighbor or a skipped wish comes from.
+type Object struct {
+	Kind, Namespace, Name string
+}
+
+// String gives "Pod default/sample", "Subnet ovn-default" or "Config neighbors[0]".
+func (o Object) String() string {
+	if o.Namespace == "" {
+		return o.Kind + " " + o.Name
+	}
+	return o.Kind + " " + o.Namespace + "/" + o.Name
+}
+
+// Compare orders objects by kind, namespace and name.
+func (o Object) Compare(other Object) int {
+	if c := strings.Compare(o.Kind, other.Kind); c != 0 {
+		return c
+	}
+	if c := strings.Compare(o.Namespace, other.Namespace); c != 0 {
+		return c
+	}
+	return strings.Compare(o.Name, other.Name)
+}
+
+// MarshalText gives what String gives.
+func (o Object) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
+
+// Redacted returns s with every password replaced by a mark, for output that people read. s itself stays as it is.
+func (s Speaker) Redacted() Speaker {
+	s.Routers = slices.Clone(s.Routers)
+	for i := range s.Routers {
+		r := &s.Routers[i]
+		r.Neighbors = slices.Clone(r.Neighbors)
+		for j := range r.Neighbors {
+			if r.Neighbors[j].Password != "" {
+				r.Neighbors[j].Password = Secret(mask)
+			}
+		}
+	}
+	return s
+}
