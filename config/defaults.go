@@ -1,0 +1,55 @@
+package config
+
+import (
+	"math"
+	"path"
+	"slices"
+	"time"
+
+	"github.com/fairlead/fairlead/route"
+)
+
+// third is the keepalive time that RFC 4271, section 10 suggests for a hold time, in whole seconds.
+func third(hold time.Duration) time.Duration {
+	return max((hold / 3).Truncate(time.Second), time.Second)
+}
+
+// setDefaults fills in what a valid file left out.
+func (c *Config) setDefaults() {
+	for i := range c.Neighbors {
+		c.Neighbors[i].setDefaults()
+	}
+	f := &c.FRR
+	setDefault(&f.Mode, External)
+	setDefault(&f.Paths.Vtysh, "/usr/bin/vtysh")
+	setDefault(&f.Paths.Daemons, "/usr/lib/frr")
+	setDefault(&f.Paths.Config, path.Join("/etc/frr", f.Pathspace, "frr.conf"))
+	setDefault(&c.Logging.Level, "info")
+	setDefault(&c.Logging.Format, "text")
+}
+
+func (n *Neighbor) setDefaults() {
+	const (
+		port        = 179
+		holdTime    = 90 * time.Second
+		maxHoldTime = math.MaxUint16 * time.Second
+	)
+	setDefault(&n.Name, n.Address.String())
+	setDefault(&n.Port, port)
+	if n.EBGPMultihop == 1 {
+		n.EBGPMultihop = 0
+	}
+	setDefault(&n.HoldTime, min(max(holdTime, 3*n.KeepaliveTime), maxHoldTime))
+	setDefault(&n.KeepaliveTime, third(n.HoldTime))
+	if len(n.Families) == 0 {
+		n.Families = []route.Family{route.FamilyOf(n.Address)}
+	}
+	slices.Sort(n.Families)
+}
+
+func setDefault[T comparable](p *T, value T) {
+	var zero T
+	if *p == zero {
+		*p = value
+	}
+}
