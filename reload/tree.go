@@ -1,0 +1,81 @@
+package reload
+
+import (
+	"bytes"
+	"strings"
+)
+
+// Tree is a configuration as FRR nests it: statements, and inside those that open a context, more statements.
+type Tree []*Statement
+
+// Statement is one line, without its indentation.
+type Statement struct {
+	Text     string
+	Children Tree
+}
+
+// Parse reads a configuration as FRR's running-config and render write it: what is indented deeper than a line belongs to
+// it. Comments, separators and the words that close a context say nothing that the indentation does not, and are dropped.
+func Parse(config []byte) Tree {
+	root := &Statement{}
+	// open[d] is the statement that a line of depth d belongs to.
+	open := []*Statement{root}
+	for line := range bytes.Lines(config) {
+		text := strings.TrimRight(string(line), " \t\r\n")
+		bare := strings.TrimLeft(text, " ")
+		if bare == "" || bare[0] == '!' || bare[0] == '#' || closes(bare) {
+			continue
+		}
+		depth := min(len(text)-len(bare), len(open)-1)
+		s := &Statement{Text: canonical(bare)}
+		open[depth].Children = append(open[depth].Children, s)
+		open = append(open[:depth+1], s)
+	}
+	return root.Children
+}
+
+// closes reports whether a line only ends a context, or is what vtysh prints before a configuration.
+func closes(line string) bool {
+	switch line {
+	case "exit", "end", "exit-address-family", "Building configuration...", "Current configuration:":
+		return true
+	}
+	return false
+}
+
+// canonical writes a statement the one way that stands for the several in which versions of FRR write it.
+func canonical(text string) string {
+	// FRR 8 writes the greatest TTL out, FRR 10 does not.
+	if neighbor, ok := strings.CutSuffix(text, " ebgp-multihop 255"); ok {
+		return neighbor + " ebgp-multihop"
+	}
+	return text
+}
+
+// Owned gives what Fairlead owns of t.
+func (t Tree) Owned() Tree {
+	var owned Tree
+	for _, s := range t {
+		if s.owned() {
+			owned = append(owned, s)
+		}
+	}
+	return owned
+}
+
+// owned reports whether a statement at the top of a configuration is ours.
+func (s *Statement) owned() bool {
+	words := strings.Fields(s.Text)
+	switch {
+	case len(words) >= 3 && words[0] == "router" && words[1] == "bgp":
+		return len(words) == 3 || words[3] == "view"
+	case len(words) >= 2 && words[0] == "route-map":
+		return strings.HasPrefix(words[1], namespace)
+	case len(words) >= 4 && words[0] == "bgp" && words[1] == "large-community-list":
+		return strings.HasPrefix(words[3], namespace)
+	}
+	return false
+}
+
+// namespace begins the name of every FRR object that is ours and needs one.
+const namespace = "FL-"
