@@ -1,0 +1,136 @@
+// Package scenario holds what is announced and why, as data: each file of testdata is one cluster, one configuration and
+// what a node of it should announce. A new case is a new file.
+//
+// A file is a txtar archive: config.yaml, any number of objects*.yaml, and for each node that is asked a file want-NODE,
+// whose lines are
+//
+//	NEIGHBOR gets PREFIX from OBJECT, OBJECT
+//	skipped OBJECT: REASON
+//	warning OBJECT: REASON
+//
+// or one line "error: TEXT" where nothing can be said of the node. `go test ./test/scenario -update` writes them anew.
+package scenario
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/tools/txtar"
+
+	"github.com/fairlead/fairlead/config"
+	"github.com/fairlead/fairlead/reduce"
+	"github.com/fairlead/fairlead/watch"
+)
+
+var update = flag.Bool("update", false, "write the wanted lines anew")
+
+func TestScenarios(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(files) == 0 {
+		t.Fatal("no scenario")
+	}
+	for _, path := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) { play(t, path) })
+	}
+}
+
+// play gives the objects of a scenario to a folder of manifests and compares what each node should announce.
+func play(t *testing.T, path string) {
+	archive, err := txtar.ParseFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifests := t.TempDir()
+	var c config.Config
+	asked := 0
+	for _, f := range archive.Files {
+		switch {
+		case f.Name == "config.yaml":
+			if c, err = config.Parse(f.Name, f.Data); err != nil {
+				t.Fatal(err)
+			}
+		case strings.HasPrefix(f.Name, "objects"):
+			if err := os.WriteFile(filepath.Join(manifests, f.Name), f.Data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	snapshot, problems, err := watch.ReadFolder(manifests)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(problems) > 0 {
+		t.Errorf("problems of the manifests: %v", problems)
+	}
+	for i, f := range archive.Files {
+		node, ok := strings.CutPrefix(f.Name, "want-")
+		if !ok {
+			continue
+		}
+		asked++
+		got := told(snapshot, c, node)
+		if *update {
+			archive.Files[i].Data = []byte(got)
+		} else if diff := cmp.Diff(string(f.Data), got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", node, diff)
+		}
+		shuffle(snapshot)
+		if again := told(snapshot, c, node); again != got {
+			t.Errorf("%s: another order of the objects gives another result:\n%s", node, cmp.Diff(got, again))
+		}
+	}
+	if asked == 0 {
+		t.Error("no node is asked: add a file want-NODE")
+	}
+	if *update {
+		if err := os.WriteFile(path, txtar.Format(archive), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// told gives the lines of a want file.
+func told(s reduce.Snapshot, c config.Config, node string) string {
+	result, err := reduce.Reduce(s, c, node)
+	if err != nil {
+		return fmt.Sprintf("error: %v\n", err)
+	}
+	var out bytes.Buffer
+	for _, r := range result.Speaker.Routers {
+		for _, n := range r.Neighbors {
+			for _, a := range r.AdjRIBOut(n) {
+				from := make([]string, len(a.From))
+				for i, o := range a.From {
+					from[i] = o.String()
+				}
+				fmt.Fprintf(&out, "%s gets %s from %s\n", n.Address, a.Prefix, strings.Join(from, ", "))
+			}
+		}
+	}
+	for _, s := range result.Skipped {
+		fmt.Fprintf(&out, "skipped %s: %s\n", s.Object, s.Reason)
+	}
+	for _, w := range result.Warnings {
+		fmt.Fprintf(&out, "warning %s: %s\n", w.Object, w.Reason)
+	}
+	return out.String()
+}
+
+// shuffle puts the objects of a snapshot that nobody else uses into another order.
+func shuffle(s reduce.Snapshot) {
+	random := rand.New(rand.NewPCG(uint64(len(s.Pods)), 7))
+	random.Shuffle(len(s.Pods), func(i, j int) { s.Pods[i], s.Pods[j] = s.Pods[j], s.Pods[i] })
+	random.Shuffle(len(s.Services), func(i, j int) { s.Services[i], s.Services[j] = s.Services[j], s.Services[i] })
+	random.Shuffle(len(s.Subnets), func(i, j int) { s.Subnets[i], s.Subnets[j] = s.Subnets[j], s.Subnets[i] })
+	random.Shuffle(len(s.Nodes), func(i, j int) { s.Nodes[i], s.Nodes[j] = s.Nodes[j], s.Nodes[i] })
+}
