@@ -1,0 +1,50 @@
+// Command fairlead announces, through the FRR beside it, what a Kubernetes cluster wants reachable.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// version is set at link time.
+var version = "dev"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := root().ExecuteContext(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "fairlead:", err)
+		stop()
+		os.Exit(1)
+	}
+}
+
+// options are the flags that every stage of the pipeline starts from.
+type options struct {
+	config    string
+	manifests string
+	node      string
+}
+
+func root() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "fairlead",
+		Short: "Announce what a Kubernetes cluster wants reachable, through FRR",
+		Long: "Fairlead runs on chosen nodes of a Kubernetes cluster. It reduces the cluster's objects to the routes that this\n" +
+			"node should announce, renders frr.conf, and reloads it through vtysh into the FRR beside it.",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	o := &options{}
+	flags := cmd.PersistentFlags()
+	flags.StringVar(&o.config, "config", "/etc/fairlead/config.yaml", "the configuration file")
+	flags.StringVar(&o.manifests, "manifests", "", "a folder of YAML or JSON manifests to take the cluster's objects from")
+	flags.StringVar(&o.node, "node", os.Getenv("NODE_NAME"), "the name of this node (environment: NODE_NAME)")
+	cmd.AddCommand(runCommand(o), planCommand(o), renderCommand(o), diffCommand(o), versionCommand())
+	return cmd
+}
