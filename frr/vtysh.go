@@ -24,8 +24,9 @@ const (
 	defaultEtcDir  = "/etc/frr"
 	// dialTimeout bounds a look at a daemon's socket, which the kernel answers.
 	dialTimeout = time.Second
-	// killDelay is how long output is still awaited after a program was killed.
-	killDelay = time.Second
+	// killDelay is how long output is still awaited after a program has ended, or was killed. A loaded machine can be slow
+	// to hand over what is in the pipe.
+	killDelay = 5 * time.Second
 	// scriptPattern names the files that hold a script while vtysh reads it.
 	scriptPattern = "fairlead-*.vtysh"
 )

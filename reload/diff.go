@@ -98,19 +98,21 @@ func (c *Change) add(format string, args ...any) {
 	c.lines = append(c.lines, format)
 }
 
-// object brings in a list or a route-map entry. One that runs with another content is made anew: objects are named by what
-// they hold, so only somebody's hand makes that happen.
+// object brings in a list or a route-map entry. Objects are named by what they hold, so one that runs with another content
+// was changed by somebody's hand, or lost a part on the way: only that part is put right, because removing an object in
+// use has FRR tell the neighbors everything again.
 func (c *Change) object(p pair) {
-	if p.running != nil {
-		if p.running.Text == p.wanted.Text && equal(p.running.Children, p.wanted.Children) {
+	var old Tree
+	if p.running != nil && p.running.Text == p.wanted.Text {
+		old = p.running.Children
+		if equal(old, p.wanted.Children) {
 			return
 		}
+	} else if p.running != nil {
 		c.add("no " + p.running.Text)
 	}
 	c.add(p.wanted.Text)
-	for _, child := range p.wanted.Children {
-		c.add(" " + child.Text)
-	}
+	c.statements(" ", old, p.wanted.Children, nil)
 	if isRouteMap(p.wanted) {
 		c.add("exit")
 	}

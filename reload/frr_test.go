@@ -161,6 +161,10 @@ exit
 route-map FL-STRAY permit 10
  set metric 5
 exit
+route-map FL-GROUP-3a804f07 permit 10
+ set metric 7
+ no set large-community 65000:4242:608453210
+exit
 route-map MINE permit 10
 exit
 `)
@@ -176,6 +180,22 @@ exit
 				t.Errorf("after\n%swhat was changed by hand is not put right: %v %v", change, deleted, added)
 			}
 		})
+	}
+}
+
+// FRR 8 and 10 write the greatest TTL in two ways; neither leaves a difference that never ends.
+func TestGreatestTTL(t *testing.T) {
+	conf := strings.Replace(goldens(t)["one-switch"], " neighbor 10.32.32.254 timers", " neighbor 10.32.32.254 ebgp-multihop 255\n neighbor 10.32.32.254 timers", 1)
+	for _, version := range lab.Versions(t) {
+		router := lab.NewNamespace(t, "ttl").StartFRR(t, version, "")
+		r := reload.New(shell(router), reload.File{})
+		if _, err := r.Apply(t.Context(), []byte(conf)); err != nil {
+			t.Fatalf("%s: %v", version.Name, err)
+		}
+		r.Forget()
+		if change, err := r.Plan(t.Context(), []byte(conf)); err != nil || !change.Empty() {
+			t.Errorf("%s: a difference is left: %v\n%s", version.Name, err, change)
+		}
 	}
 }
 
