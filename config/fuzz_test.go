@@ -42,7 +42,7 @@ func FuzzParse(f *testing.F) {
 				t.Errorf("neighbors[%d] has hold time %s and keepalive time %s", i, n.HoldTime, n.KeepaliveTime)
 			case n.HoldTime%time.Second != 0 || n.KeepaliveTime%time.Second != 0 || n.ConnectTime%time.Second != 0:
 				t.Errorf("neighbors[%d] has a time that is not in whole seconds", i)
-			case !n.Address.IsValid() || n.Address.Zone() != "" || n.Address.Is4In6() || addresses[n.Address]:
+			case !n.Address.IsValid() || n.Address.Zone() != "" || n.Address.Is4In6() || addresses[n.Address] && n.NodeSelector.Everywhere():
 				t.Errorf("neighbors[%d] has the address %s", i, n.Address)
 			case n.Name == "" || names[n.Name]:
 				t.Errorf("neighbors[%d] has the name %q", i, n.Name)

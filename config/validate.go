@@ -45,12 +45,12 @@ func (d *decoder) validate(c *Config) {
 	if d.good("routerID") {
 		d.validateRouterID(c.RouterID)
 	}
-	addresses := map[netip.Addr]string{}
 	for i := range c.Neighbors {
 		if at := "neighbors" + index(i); !d.failed[at] {
-			d.validateNeighbor(at, &c.Neighbors[i], c.ASN, addresses)
+			d.validateNeighbor(at, &c.Neighbors[i], c.ASN)
 		}
 	}
+	d.validateSessions(c.Neighbors)
 	d.validateNames(c.Neighbors)
 	d.validateAllowedPrefixes(c.Announce.AllowedPrefixes)
 	d.validateFRR(&c.FRR)
@@ -67,18 +67,14 @@ func (d *decoder) validateRouterID(id netip.Addr) {
 	}
 }
 
-// validateNeighbor checks one neighbor. addresses has the paths of the neighbors before it, by their addresses.
-func (d *decoder) validateNeighbor(at string, n *Neighbor, local route.ASN, addresses map[netip.Addr]string) {
+// validateNeighbor checks one neighbor.
+func (d *decoder) validateNeighbor(at string, n *Neighbor, local route.ASN) {
 	address := at + ".address"
 	d.require(address, "the neighbor's IPv4 or IPv6 address")
 	d.require(at+".asn", "the neighbor's AS number, or external, or internal")
 	if d.good(address) {
 		if advice := sessionAddress(n.Address); advice != "" {
 			d.reject(address, "%s", advice)
-		} else if first, ok := addresses[n.Address]; ok {
-			d.reject(address, "%s is the address of %s on line %d too: one address is one session, take one of the two out", n.Address, first, d.line(first+".address"))
-		} else {
-			addresses[n.Address] = at
 		}
 	}
 	if n.EBGPMultihop > 1 && d.good(at+".ebgpMultihop") && d.good(at+".asn") && d.good("asn") && n.ASN.IsInternal(local) {
@@ -86,6 +82,28 @@ func (d *decoder) validateNeighbor(at string, n *Neighbor, local route.ASN, addr
 	}
 	d.validateTimes(at, n)
 	d.validateFamilies(at+".families", n.Families)
+}
+
+// validateSessions checks that no node must hold two sessions with one address. Two neighbors may share theirs, as the
+// gateways of several racks do, where nodeSelectors keep them on different nodes.
+func (d *decoder) validateSessions(neighbors []Neighbor) {
+	first := map[netip.Addr]int{}
+	for i, n := range neighbors {
+		at := "neighbors" + index(i) + ".address"
+		if !d.good(at) || d.failed["neighbors"+index(i)] {
+			continue
+		}
+		j, ok := first[n.Address]
+		if !ok {
+			first[n.Address] = i
+			continue
+		}
+		if n.NodeSelector.Everywhere() || neighbors[j].NodeSelector.Everywhere() {
+			other := "neighbors" + index(j)
+			d.reject(at, "%s is the address of %s on line %d too: one address is one session of a node, take one of the two out or give both a nodeSelector",
+				n.Address, other, d.line(other+".address"))
+		}
+	}
 }
 
 // sessionAddress says why a session to addr is not possible, or "" where it is. Loopback addresses are fine: two speakers

@@ -45,12 +45,12 @@ func Reduce(s Snapshot, c config.Config, node string) (Result, error) {
 		}
 		routerID = self.Addresses[i]
 	}
-	neighbors, err := neighborsOf(c, self, err)
+
+	p := pass{config: c, node: node, routes: make(map[netip.Prefix]*route.Route)}
+	neighbors, err := p.neighbors(self, err)
 	if err != nil {
 		return Result{}, err
 	}
-
-	p := pass{config: c, node: node, routes: make(map[netip.Prefix]*route.Route)}
 	p.subnets(s.Subnets)
 	p.pods(s.Pods)
 	p.services(s.Services)
@@ -87,21 +87,29 @@ func find(nodes []*Node, name string) (*Node, error) {
 	return nil, fmt.Errorf("node %s is not among the %d nodes that are known", name, len(nodes))
 }
 
-// neighborsOf gives the sessions that self holds. It needs to know self only where a selector asks for labels: a node that
-// is not known must not lose the sessions that its labels would choose.
-func neighborsOf(c config.Config, self *Node, unknown error) ([]route.Neighbor, error) {
+// neighbors gives the sessions that self holds. It needs to know self only where a selector asks for labels: a node that is
+// not known must not lose the sessions that its labels would choose. Of two neighbors with one address that both choose
+// this node, the first stands.
+func (p *pass) neighbors(self *Node, unknown error) ([]route.Neighbor, error) {
 	var labels map[string]string
 	if self != nil {
 		labels = self.Labels
 	}
 	neighbors := []route.Neighbor{}
-	for i, n := range c.Neighbors {
+	names := make(map[netip.Addr]string)
+	for i, n := range p.config.Neighbors {
 		if self == nil && !n.NodeSelector.Everywhere() {
 			return nil, fmt.Errorf("match the nodeSelector of neighbor %s: %w", n.Name, unknown)
 		}
 		if !n.NodeSelector.Matches(labels) {
 			continue
 		}
+		from := route.Object{Kind: "Config", Name: fmt.Sprintf("neighbors[%d]", i)}
+		if name, ok := names[n.Address]; ok {
+			p.skip(from, fmt.Errorf("neighbor %s has the address %s too, and both nodeSelectors match this node", name, n.Address))
+			continue
+		}
+		names[n.Address] = n.Name
 		neighbors = append(neighbors, route.Neighbor{
 			Address:         n.Address,
 			Port:            n.Port,
@@ -115,7 +123,7 @@ func neighborsOf(c config.Config, self *Node, unknown error) ([]route.Neighbor, 
 			Password:        n.Password,
 			Families:        n.Families,
 			Audience:        route.Everyone,
-			From:            []route.Object{{Kind: "Config", Name: fmt.Sprintf("neighbors[%d]", i)}},
+			From:            []route.Object{from},
 		})
 	}
 	slices.SortFunc(neighbors, func(a, b route.Neighbor) int { return a.Address.Compare(b.Address) })
