@@ -165,7 +165,8 @@ func (c LargeCommunity) String() string {
 // MarshalText gives what String gives.
 func (c LargeCommunity) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 
-// Secret is a text that is never printed: every verb of fmt, and every encoder that asks it, gets "***".
+// Secret is a text that is never printed: every verb of fmt, and every encoder that asks it, gets "***". It must not be the
+// key of a map, whose string keys encoding/json does not ask.
 type Secret string
 
 const mask = "***"
