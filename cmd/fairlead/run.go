@@ -114,15 +114,17 @@ const (
 
 // follow makes one pass after another until ctx ends. Nothing is applied before FRR is there.
 func (a *agent) follow(ctx context.Context) error {
-	timer := time.NewTimer(auditEvery)
-	defer timer.Stop()
-	up, retry := false, firstRetry
+	audit := time.NewTicker(auditEvery)
+	defer audit.Stop()
+	var again <-chan time.Time
+	up, wait := false, firstRetry
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-a.wake:
-		case <-timer.C:
+		case <-again:
+		case <-audit.C:
 			a.reloader.Forget()
 		}
 		if a.fresh.Swap(false) {
@@ -132,14 +134,13 @@ func (a *agent) follow(ctx context.Context) error {
 		if !up {
 			continue
 		}
-		next := auditEvery
+		again = nil
 		if err := a.pass(ctx); err != nil && ctx.Err() == nil {
-			a.log.WithField("retry", retry).Error(err)
-			next, retry = retry, min(2*retry, auditEvery)
+			a.log.WithField("retry", wait).Error(err)
+			again, wait = time.After(wait), min(2*wait, auditEvery)
 		} else {
-			retry = firstRetry
+			wait = firstRetry
 		}
-		timer.Reset(next)
 	}
 }
 
