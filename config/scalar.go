@@ -157,10 +157,10 @@ func isNull(n *yaml.Node) bool {
 
 // describe says what n is, for a sentence that goes on with what it should be.
 func describe(n *yaml.Node) string {
-	switch {
-	case n.Kind == yaml.SequenceNode:
+	switch n.Kind {
+	case yaml.SequenceNode:
 		return "a list"
-	case n.Kind == yaml.MappingNode:
+	case yaml.MappingNode:
 		return "a mapping"
 	}
 	switch n.ShortTag() {

@@ -70,7 +70,7 @@ func daemonsOf(t *testing.T, ns *lab.Namespace, v lab.Version) (frr.Daemons, *te
 		BGPArgs: []string{"-p", "0"}, More: []string{"staticd"}, Log: log,
 	}
 	if v.Root != "/" {
-		d.Command, d.Root = append(prefix, "chroot", v.Root), v.Root
+		d.Command, d.Root = slices.Concat(prefix, []string{"chroot", v.Root}), v.Root
 	}
 	t.Cleanup(func() {
 		for _, dir := range []string{v.Path("run/frr", ns.Name), v.Path("etc/frr", ns.Name)} {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -217,7 +218,7 @@ func refusedOutput(t *testing.T, vtysh frr.Vtysh) []byte {
 	if err := os.WriteFile(path, []byte(refusedScript), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	args := append(vtysh.Command[1:len(vtysh.Command):len(vtysh.Command)], "-N", vtysh.Pathspace, "-f", inside)
+	args := slices.Concat(vtysh.Command[1:], []string{"-N", vtysh.Pathspace, "-f", inside})
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, vtysh.Command[0], args...).CombinedOutput()

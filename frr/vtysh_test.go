@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -109,7 +110,7 @@ func TestVtyshWithoutAnswer(t *testing.T) {
 			missing := vtysh
 			missing.Command = []string{"/nonexistent/vtysh"}
 			each("no vtysh", missing, func(err error) bool { return errors.Is(err, frr.ErrNoVtysh) })
-			missing.Command = append(vtysh.Command[:len(vtysh.Command)-1:len(vtysh.Command)-1], "no-vtysh-here")
+			missing.Command = slices.Concat(vtysh.Command[:len(vtysh.Command)-1], []string{"no-vtysh-here"})
 			each("no vtysh behind a prefix", missing, func(err error) bool { return errors.Is(err, frr.ErrNoVtysh) })
 
 			bgpd := router.Process("bgpd")

@@ -14,14 +14,18 @@ import (
 // version is set at link time.
 var version = "dev"
 
-func main() {
+func main() { os.Exit(execute()) }
+
+// execute runs the command that the arguments name until it ends, or until SIGINT or SIGTERM ends it, and gives the exit
+// status of the process.
+func execute() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := root().ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "fairlead:", err)
-		stop()
-		os.Exit(1)
+		return 1
 	}
+	return 0
 }
 
 // options are the flags that every stage of the pipeline starts from.
