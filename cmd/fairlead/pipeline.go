@@ -54,7 +54,7 @@ func loadConfig(path string, secrets bool) (config.Config, error) {
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return config.Config{}, fmt.Errorf("read the configuration: %w", err)
+		return config.Config{}, fmt.Errorf("read configuration: %w", err)
 	}
 	c, err := config.Parse(path, data)
 	for i, n := range c.Neighbors {

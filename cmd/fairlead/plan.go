@@ -176,7 +176,7 @@ func printPlan(out io.Writer, p plan) error {
 		}
 	}
 	if len(p.Neighbors) == 0 {
-		fmt.Fprintln(w, "\nno neighbor: no entry of neighbors has a nodeSelector that this node's labels match")
+		fmt.Fprintln(w, "\nno neighbor: neighbors is empty, or no nodeSelector in it matches the labels of this node")
 	}
 	table := func(heading string, rows []reduce.Skipped) {
 		if len(rows) > 0 {

@@ -22,7 +22,7 @@ type Path struct {
 	ASPath string
 	// MED and LocalPreference are 0 where FRR names none.
 	MED, LocalPreference uint32
-	// Communities and LargeCommunities are as FRR writes them: "65000:1", "no-export"; nil where there are none.
+	// Communities and LargeCommunities are as FRR writes them: "65000:1", "no-export".
 	Communities, LargeCommunities []string
 	// Best says that the path is the one the router uses. Stale says that its neighbor is restarting (RFC 4724).
 	Best, Stale bool
