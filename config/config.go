@@ -52,8 +52,8 @@ type Neighbor struct {
 	// HoldTime is how long the session lives without a message (RFC 4271, section 4.2). Default: 90s, or three times
 	// KeepaliveTime where that is more.
 	HoldTime time.Duration `yaml:"holdTime" range:"3s-65535s"`
-	// KeepaliveTime is how often we send one. Default: a third of HoldTime, in whole seconds.
-	KeepaliveTime time.Duration `yaml:"keepaliveTime" range:"1s-65535s"`
+	// KeepaliveTime is how often we send one, at most a third of HoldTime. Default: that third, in whole seconds.
+	KeepaliveTime time.Duration `yaml:"keepaliveTime" range:"1s-21845s"`
 	// ConnectTime is how long to wait before connecting again. Default: FRR's, 120s.
 	ConnectTime time.Duration `yaml:"connectTime" range:"1s-65535s"`
 	// GracefulRestart asks this neighbor to keep our routes while we restart (RFC 4724). Default: false.

@@ -106,6 +106,9 @@ func (d *decoder) validateSessions(neighbors []Neighbor) {
 	}
 }
 
+// ipv4Compatible is deprecated; FRR writes its addresses with an IPv4 tail.
+var ipv4Compatible = netip.MustParsePrefix("::/96")
+
 // sessionAddress says why a session to addr is not possible, or "" where it is. Loopback addresses are fine: two speakers
 // may run on one machine.
 func sessionAddress(addr netip.Addr) string {
@@ -119,6 +122,8 @@ func sessionAddress(addr netip.Addr) string {
 		return addr.String() + " names an interface: write " + addr.WithZone("").String()
 	case addr.IsUnspecified() || addr.IsMulticast() || addr == broadcast:
 		return addr.String() + " is not the address of one neighbor: write its unicast address"
+	case addr.Is6() && ipv4Compatible.Contains(addr) && !addr.IsLoopback():
+		return addr.String() + " is an IPv4-compatible IPv6 address, which nobody uses (RFC 4291): write the neighbor's own"
 	default:
 		return ""
 	}
@@ -126,8 +131,9 @@ func sessionAddress(addr netip.Addr) string {
 
 func (d *decoder) validateTimes(at string, n *Neighbor) {
 	hold, keepalive := at+".holdTime", at+".keepaliveTime"
-	if d.good(hold) && d.good(keepalive) && n.KeepaliveTime > n.HoldTime {
-		d.reject(keepalive, "%ds is longer than the hold time of %ds: write %ds, a third of it, or less",
+	// FRR takes no more than a third, whatever it is told.
+	if d.good(hold) && d.good(keepalive) && n.KeepaliveTime > third(n.HoldTime) {
+		d.reject(keepalive, "%ds is more than a third of the hold time of %ds: write %ds or less",
 			n.KeepaliveTime/time.Second, n.HoldTime/time.Second, third(n.HoldTime)/time.Second)
 	}
 }

@@ -54,7 +54,12 @@ func (p *pass) pods(all []*Pod) {
 // pod announces the addresses of one pod: those that Kube-OVN's annotations give with a subnet that exists, else those of
 // its status.
 func (p *pass) pod(pod *Pod, own policy) {
-	if networks := p.networks(pod); len(networks) > 0 {
+	if networks, unknown := p.networks(pod); len(networks) > 0 {
+		if own == cluster || own == local && pod.Node == p.node {
+			for _, name := range unknown {
+				p.skip(pod.object("Pod"), fmt.Errorf("subnet %s, of one of the pod's networks, does not exist", quote(name)))
+			}
+		}
 		for _, n := range networks {
 			for _, text := range strings.Split(n.addresses, ",") {
 				p.address(pod, text, own, n.subnet)
@@ -97,19 +102,22 @@ type network struct {
 	subnet    *subnet
 }
 
-// networks gives the networks of a pod whose annotations tell an address in a subnet that exists.
-func (p *pass) networks(pod *Pod) []network {
-	var found []network
+// networks gives the networks of a pod whose annotations tell an address in a subnet that exists, and the names of the
+// subnets that do not.
+func (p *pass) networks(pod *Pod) (found []network, unknown []string) {
 	for key, addresses := range pod.Annotations {
 		provider, ok := strings.CutSuffix(key, suffixAddress)
 		if !ok || addresses == "" {
 			continue
 		}
-		if s := p.known[pod.Annotations[provider+suffixSubnet]]; s != nil {
-			found = append(found, network{addresses: addresses, subnet: s})
+		switch name := pod.Annotations[provider+suffixSubnet]; {
+		case p.known[name] != nil:
+			found = append(found, network{addresses: addresses, subnet: p.known[name]})
+		case name != "":
+			unknown = append(unknown, name)
 		}
 	}
-	return found
+	return found, unknown
 }
 
 // homes gives the subnets that a pod's annotations name, by the annotations' keys.

@@ -71,6 +71,9 @@ func cidrs(block string) ([]netip.Prefix, []error) {
 	return good, bad
 }
 
+// ipv4Compatible is deprecated; FRR writes its addresses with an IPv4 tail.
+var ipv4Compatible = netip.MustParsePrefix("::/96")
+
 // announceable refuses the addresses that mean nothing to another host (RFC 6890).
 func announceable(a netip.Addr) error {
 	switch {
@@ -82,6 +85,8 @@ func announceable(a netip.Addr) error {
 		return errors.New("a multicast address cannot be announced")
 	case a.IsLinkLocalUnicast():
 		return errors.New("a link-local address cannot be announced")
+	case a.Is6() && ipv4Compatible.Contains(a):
+		return errors.New("an IPv4-compatible IPv6 address (RFC 4291, section 2.5.5.1) cannot be announced")
 	case a.Is4() && a.As4()[0] >= 240:
 		return errors.New("a reserved address cannot be announced")
 	}

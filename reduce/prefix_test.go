@@ -37,6 +37,8 @@ func TestHostPrefix(t *testing.T) {
 		{in: "169.254.1.1", wantErr: "link-local"},
 		{in: "fe80::1", wantErr: "link-local"},
 		{in: "255.255.255.255", wantErr: "reserved"},
+		{in: "::a00:1", wantErr: "IPv4-compatible"},
+		{in: "::10.0.0.1", wantErr: "IPv4-compatible"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.in, func(t *testing.T) {

@@ -66,6 +66,6 @@ func (p *pass) inherited(s *subnet) policy {
 // the same, as Kube-OVN's own speaker does; announce.allowedPrefixes is what forbids it.
 func (p *pass) outside(pod *Pod, a netip.Addr, s *subnet) {
 	if len(s.cidrs) > 0 && !s.contains(a) {
-		p.warn(pod.object("Pod"), fmt.Sprintf("address %s lies outside its subnet %s (%s)", a, s.Name, s.CIDRBlock))
+		p.warn(pod.object("Pod"), fmt.Sprintf("address %s lies outside its subnet %s (%s)", a, s.Name, quote(s.CIDRBlock)))
 	}
 }

@@ -36,29 +36,74 @@ func (f File) save(wanted []byte) error {
 // foreignHeading begins the part of frr.conf that is not ours.
 const foreignHeading = "! Not Fairlead's: kept as it was found.\n"
 
-// merge gives wanted with the statements of existing behind it that are not ours, each as it was written.
+// merge gives wanted with the statements of existing behind it that are not ours, each as it was written. Comments, FRR's
+// profile of defaults and the end of the file are not kept.
 func merge(wanted, existing []byte) []byte {
 	var foreign bytes.Buffer
-	keep := false
+	var in block
 	for line := range bytes.Lines(existing) {
 		text := strings.TrimRight(string(line), " \t\r\n")
-		indented := strings.HasPrefix(text, " ")
-		switch {
-		case text == "" || text[0] == '!' || text[0] == '#' || text == "end" || strings.HasPrefix(text, "frr defaults "):
+		if text == "end" || strings.HasPrefix(text, "frr defaults ") || !in.keeps(text) {
 			continue
-		case !indented && text != "exit":
-			keep = !(&Statement{Text: text}).owned()
 		}
-		if keep {
-			fmt.Fprintln(&foreign, text)
-		}
-		if text == "exit" {
-			keep = false
-		}
+		fmt.Fprintln(&foreign, text)
 	}
 	if foreign.Len() == 0 {
 		return wanted
 	}
 	body := bytes.TrimSuffix(wanted, []byte("end\n"))
 	return bytes.Join([][]byte{body, []byte(foreignHeading), foreign.Bytes(), []byte("!\nend\n")}, nil)
+}
+
+// standsAtTop reports whether a line without indentation cannot be inside a router or a route-map.
+func standsAtTop(text string) bool {
+	for _, words := range []string{
+		"access-list ", "bfd", "bgp as-path ", "bgp community-list ", "bgp extcommunity-list ", "bgp large-community-list ", "debug ",
+		"enable ", "frr ", "hostname ", "interface ", "ip prefix-list ", "ip route ", "ipv6 prefix-list ", "ipv6 route ", "key chain ",
+		"line ", "log ", "route-map ", "router ", "service ", "vrf ",
+	} {
+		if strings.HasPrefix(text, words) {
+			return true
+		}
+	}
+	return false
+}
+
+// block follows the lines of a frr.conf, which people may write without indentation, and knows which belong to a context
+// of ours.
+type block struct {
+	// ours is set inside such a context; flat says that its lines are not indented, unknown until the first of them.
+	ours, flat, unknown bool
+}
+
+// keeps takes the next line and reports whether it is a statement that is not ours.
+func (b *block) keeps(text string) bool {
+	bare := strings.TrimLeft(text, " \t")
+	comment := bare == "" || bare[0] == '!' || bare[0] == '#'
+	indented := bare != text
+	if b.ours {
+		switch {
+		case bare == "exit" && !indented:
+			b.ours = false
+			return false
+		case comment:
+			return false
+		}
+		if b.unknown {
+			b.flat, b.unknown = !indented, false
+		}
+		if indented || b.flat && !standsAtTop(bare) {
+			return false
+		}
+		b.ours = false
+	}
+	if comment {
+		return false
+	}
+	if s := (&Statement{Text: strings.Join(strings.Fields(text), " ")}); !indented && s.owned() {
+		opens := isRouter(s) || isRouteMap(s)
+		*b = block{ours: opens, unknown: opens}
+		return false
+	}
+	return true
 }

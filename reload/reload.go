@@ -22,8 +22,9 @@ type Reloader struct {
 	// applied is what FRR is known to hold of ours, or nil where that must be read first.
 	applied Tree
 	known   bool
-	// good is the last configuration that held, to go back to.
-	good Tree
+	// good is the last configuration that held, to go back to; hasGood says whether there is one.
+	good    Tree
+	hasGood bool
 }
 
 // New gives a Reloader that knows nothing of frr yet and keeps what holds in file.
@@ -41,8 +42,9 @@ func (r *Reloader) Plan(ctx context.Context, wanted []byte) (Change, error) {
 }
 
 // Apply makes FRR hold wanted, reads it back, and keeps it in frr.conf. It gives what it changed. Where FRR refuses a
-// statement, or does not hold what it took, the last configuration that held is put back and the error says what was
-// refused; what FRR holds is then read again before the next Apply.
+// statement, or does not hold what it took, the last configuration that held is put back (the first time, what FRR ran
+// before) and the error says what was refused; what FRR holds is then read again before the next Apply. Once FRR is being
+// changed, the end of ctx no longer stops Apply: half a change helps nobody.
 func (r *Reloader) Apply(ctx context.Context, wanted []byte) (Change, error) {
 	change, err := r.Plan(ctx, wanted)
 	if err != nil {
@@ -54,7 +56,7 @@ func (r *Reloader) Apply(ctx context.Context, wanted []byte) (Change, error) {
 			return change, err
 		}
 	}
-	r.applied, r.known, r.good = tree, true, tree
+	r.applied, r.known, r.good, r.hasGood = tree, true, tree, true
 	if err := r.file.save(wanted); err != nil {
 		return change, fmt.Errorf("keep %s: %w", r.file.Path, err)
 	}
@@ -63,6 +65,7 @@ func (r *Reloader) Apply(ctx context.Context, wanted []byte) (Change, error) {
 
 // transact applies change, confirms that FRR now holds wanted, and goes back to the last good configuration if not.
 func (r *Reloader) transact(ctx context.Context, change Change, wanted Tree) error {
+	ctx = context.WithoutCancel(ctx)
 	err := r.frr.Apply(ctx, change.Script())
 	r.Forget()
 	if err == nil {
@@ -72,9 +75,6 @@ func (r *Reloader) transact(ctx context.Context, change Change, wanted Tree) err
 		return nil
 	}
 	err = fmt.Errorf("apply the configuration: %w", err)
-	if r.good == nil {
-		return err
-	}
 	if back := r.goBack(ctx); back != nil {
 		return errors.Join(err, fmt.Errorf("go back to the last good configuration: %w", back))
 	}
@@ -123,13 +123,22 @@ func (r *Reloader) learn(ctx context.Context) error {
 		return err
 	}
 	r.applied, r.known = running, true
+	if !r.hasGood {
+		r.good, r.hasGood = running, true
+	}
 	return nil
 }
 
+// read gives what FRR holds of ours. Under other defaults than ours, what render leaves out would mean something else.
 func (r *Reloader) read(ctx context.Context) (Tree, error) {
 	running, err := r.frr.RunningConfig(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read the running configuration: %w", err)
 	}
-	return Parse(running).Owned(), nil
+	tree := Parse(running)
+	if profile := tree.Profile(); profile != "" && profile != "traditional" {
+		return nil, fmt.Errorf("FRR runs with \"frr defaults %s\", under which frr.conf would mean something else: "+
+			"start it with \"frr defaults traditional\" (or daemons without -F %s)", profile, profile)
+	}
+	return tree.Owned(), nil
 }

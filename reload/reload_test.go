@@ -337,6 +337,56 @@ func TestFileKeepsWhatIsForeign(t *testing.T) {
 	}
 }
 
+// People write frr.conf by hand: with tabs, without indentation, without exit. No line of ours becomes somebody's own.
+func TestFileByHand(t *testing.T) {
+	tests := map[string]string{
+		"tabs":                "router bgp 1\n\tneighbor 192.0.2.1 remote-as 2\n\tneighbor 192.0.2.1 password hunter2\nexit\nlog syslog\n",
+		"flat":                "router bgp 1\nneighbor 192.0.2.1 remote-as 2\n!\naddress-family ipv4 unicast\nnetwork 10.0.0.0/8\nexit-address-family\nexit\nlog syslog\n",
+		"flat without exit":   "router bgp 1\nneighbor 192.0.2.1 remote-as 2\n!\nlog syslog\n",
+		"spaces without exit": "router bgp 1\n neighbor 192.0.2.1 remote-as 2\n !\n address-family ipv4 unicast\n  network 10.0.0.0/8\n!\nlog syslog\n",
+		"one after another":   "router bgp 1\nroute-map FL-X permit 10\n set metric 5\nbgp large-community-list standard FL-Y seq 5 permit 1:2:3\nlog syslog\n",
+	}
+	for name, existing := range tests {
+		t.Run(name, func(t *testing.T) {
+			_, foreign, _ := strings.Cut(string(merge([]byte("ours\nend\n"), []byte(existing))), foreignHeading)
+			if want := "log syslog\n!\nend\n"; foreign != want {
+				t.Errorf("kept as foreign %q, want %q", foreign, want)
+			}
+		})
+	}
+}
+
+// Under other defaults than ours, what is not written means something else.
+func TestOtherDefaults(t *testing.T) {
+	m := &model{running: Parse([]byte("frr defaults datacenter\n"))}
+	_, err := New(m, File{}).Apply(t.Context(), []byte(golden(t, "one-switch")))
+	if err == nil || !strings.Contains(err.Error(), "frr defaults datacenter") || len(m.scripts) > 0 {
+		t.Errorf("error %v after %d scripts, want one that names the defaults, and none", err, len(m.scripts))
+	}
+}
+
+// The first configuration that an agent brings can be refused like any other: what FRR ran before comes back.
+func TestFirstRefusalGoesBack(t *testing.T) {
+	before := Parse([]byte(golden(t, "pair-of-switches"))).Owned()
+	m := &model{running: before}
+	bad := strings.Replace(golden(t, "one-switch"), "router-id 10.0.1.2\n", "router-id 10.0.1.9\n bgp nonsense\n", 1)
+	if _, err := New(m, File{}).Apply(t.Context(), []byte(bad)); err == nil {
+		t.Fatal("nonsense is taken")
+	}
+	if diff := cmp.Diff(lines(Parse([]byte(golden(t, "pair-of-switches"))).Owned()), lines(m.running)); diff != "" {
+		t.Errorf("running (-before +got):\n%s", diff)
+	}
+}
+
+// FRR writes the end of some IPv6 addresses as IPv4; that is no difference.
+func TestIPv4Tail(t *testing.T) {
+	a := Parse([]byte("router bgp 1\n neighbor ::10.0.0.2 remote-as 2\n address-family ipv6 unicast\n  network ::10.0.0.1/128 route-map X\n"))
+	b := Parse([]byte("router bgp 1\n neighbor ::a00:2 remote-as 2\n address-family ipv6 unicast\n  network ::a00:1/128 route-map X\n"))
+	if change := Diff(a, b); !change.Empty() {
+		t.Errorf("a difference:\n%s", change)
+	}
+}
+
 func FuzzDiff(f *testing.F) {
 	for _, name := range []string{"one-switch", "every-setting", "audiences", "views", "empty"} {
 		f.Add(golden(f, name), golden(f, "pair-of-switches"))

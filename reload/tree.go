@@ -2,6 +2,7 @@ package reload
 
 import (
 	"bytes"
+	"net/netip"
 	"strings"
 )
 
@@ -45,11 +46,43 @@ func closes(line string) bool {
 
 // canonical writes a statement the one way that stands for the several in which versions of FRR write it.
 func canonical(text string) string {
+	if strings.Contains(text, "::") {
+		text = canonicalAddress(text)
+	}
 	// FRR 8 writes the greatest TTL out, FRR 10 does not.
 	if neighbor, ok := strings.CutSuffix(text, " ebgp-multihop 255"); ok {
 		return neighbor + " ebgp-multihop"
 	}
 	return text
+}
+
+// canonicalAddress writes the IPv6 address or prefix of a network or neighbor statement as netip does. FRR writes the end of
+// some as IPv4: ::10.0.0.1.
+func canonicalAddress(text string) string {
+	keyword, rest, _ := strings.Cut(text, " ")
+	if keyword != "network" && keyword != "neighbor" {
+		return text
+	}
+	address, rest, more := strings.Cut(rest, " ")
+	if prefix, err := netip.ParsePrefix(address); err == nil {
+		address = prefix.String()
+	} else if addr, err := netip.ParseAddr(address); err == nil {
+		address = addr.String()
+	}
+	if !more {
+		return keyword + " " + address
+	}
+	return keyword + " " + address + " " + rest
+}
+
+// Profile gives the defaults that FRR runs with ("frr defaults traditional"), or "" where t does not say.
+func (t Tree) Profile() string {
+	for _, s := range t {
+		if profile, ok := strings.CutPrefix(s.Text, "frr defaults "); ok {
+			return profile
+		}
+	}
+	return ""
 }
 
 // Owned gives what Fairlead owns of t.

@@ -5,8 +5,10 @@ package route
 import (
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Speaker is all that one node should say: its routers, and in each the neighbors and the routes it originates.
@@ -111,12 +113,17 @@ type Object struct {
 	Kind, Namespace, Name string
 }
 
-// String gives "Pod default/sample", "Subnet ovn-default" or "Config neighbors[0]".
+// String gives "Pod default/sample", "Subnet ovn-default" or "Config neighbors[0]". A name that no API server would take,
+// with what a terminal or a log must not see in it, is quoted.
 func (o Object) String() string {
-	if o.Namespace == "" {
-		return o.Kind + " " + o.Name
+	name := o.Name
+	if o.Namespace != "" {
+		name = o.Namespace + "/" + o.Name
 	}
-	return o.Kind + " " + o.Namespace + "/" + o.Name
+	if strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		name = strconv.Quote(name)
+	}
+	return o.Kind + " " + name
 }
 
 // Compare orders objects by kind, namespace and name.

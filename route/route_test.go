@@ -171,6 +171,7 @@ func TestComparePrefixes(t *testing.T) {
 func TestTexts(t *testing.T) {
 	for got, want := range map[string]string{
 		Object{Kind: "Pod", Namespace: "default", Name: "a"}.String():                "Pod default/a",
+		Object{Kind: "Pod", Namespace: "a", Name: "b\x1b[2J\n"}.String():             `Pod "a/b\x1b[2J\n"`,
 		Object{Kind: "Subnet", Name: "s"}.String():                                   "Subnet s",
 		Community(65000<<16 | 100).String():                                          "65000:100",
 		LargeCommunity{4200000001, 1, 2}.String():                                    "4200000001:1:2",

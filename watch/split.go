@@ -1,6 +1,9 @@
 package watch
 
-import "bytes"
+import (
+	"bytes"
+	"unicode/utf8"
+)
 
 // piece is a part of a file's text that is parsed on its own, so that one edit costs one small parse.
 type piece struct {
@@ -81,6 +84,13 @@ func isBlank(line []byte) bool {
 	return len(line) == 0 || line[0] == '#'
 }
 
+// isText reports whether text has only the characters that YAML allows (YAML 1.2, section 5.1).
+func isText(text []byte) bool {
+	return utf8.Valid(text) && !bytes.ContainsFunc(text, func(r rune) bool {
+		return r < ' ' && r != '\t' && r != '\n' && r != '\r' || 0x7f <= r && r < 0xa0 && r != 0x85 || r == 0xfffe || r == 0xffff
+	})
+}
+
 // onlyDirectives reports whether all lines are blank, comments or directives such as "%YAML 1.2".
 func onlyDirectives(text []byte) bool {
 	for at := 0; at < len(text); {
@@ -97,7 +107,7 @@ func onlyDirectives(text []byte) bool {
 // the rest, the envelope, with itemsLine the line of "items:" within both. It goes by indentation alone and can be wrong
 // about what it sees, but never unnoticed: whatever reaches over a cut (a quoted scalar, a flow collection, an alias)
 // leaves a part that does not parse or an envelope whose items key is elsewhere; then the caller parses the document
-// whole.
+// whole. Text that YAML forbids even in a comment is not cut: a comment between two items would be in neither.
 func splitYAMLList(doc piece) (items []piece, envelope []byte, itemsLine int, ok bool) {
 	at, line := 0, 1
 	for ; ; line++ {
@@ -110,6 +120,9 @@ func splitYAMLList(doc piece) (items []piece, envelope []byte, itemsLine int, ok
 		if rest, found := bytes.CutPrefix(l, []byte("items:")); found && isBlank(rest) {
 			break
 		}
+	}
+	if !isText(doc.text) {
+		return nil, nil, 0, false
 	}
 	head, itemsLine := doc.text[:at], line
 	indent, start, startLine := -1, at, line+1

@@ -89,7 +89,7 @@ type agent struct {
 	wake chan struct{}
 	// fresh is set when FRR may hold anything, because it just started.
 	fresh atomic.Bool
-	// told are the wishes not followed and the problems that were logged last.
+	// told are the wishes not followed, and the warnings, that were logged last.
 	told map[string]bool
 }
 
@@ -152,6 +152,7 @@ func (a *agent) pass(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	a.tell(result)
 	conf, err := a.renderer.Render(result.Speaker)
 	if err != nil {
 		return err
@@ -160,7 +161,6 @@ func (a *agent) pass(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.tell(result)
 	if !change.Empty() {
 		router := result.Speaker.Routers[0]
 		a.log.WithFields(logrus.Fields{
@@ -173,7 +173,7 @@ func (a *agent) pass(ctx context.Context) error {
 	return nil
 }
 
-// tell logs the wishes that are not followed, and the manifests' problems, each once while it stands.
+// tell logs the wishes that are not followed, and those that look like a mistake, each once while it stands.
 func (a *agent) tell(result reduce.Result) {
 	now := make(map[string]bool)
 	say := func(object, text string) {

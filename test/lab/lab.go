@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -60,13 +61,18 @@ func Require(t T) {
 
 // Versions lists the FRR versions to test on, this machine's own first: all that hack/setup --test made, or those whose
 // name begins with what the environment's FAIRLEAD_FRR says ("8.4", "10.3"; "all" means all). It skips t where the
-// laboratory cannot be built or one of them is missing.
+// laboratory cannot be built, or where 8.4 or 10.3 is missing and was not left out by that.
 func Versions(t T) []Version {
 	t.Helper()
 	Require(t)
 	found := installed(t)
 	want := os.Getenv("FAIRLEAD_FRR")
 	if want == "" || want == "all" {
+		for _, required := range []string{"8.4", "10.3"} {
+			if !slices.ContainsFunc(found, func(v Version) bool { return strings.HasPrefix(v.Name, required) }) {
+				t.Skipf("FRR %s is missing among the installed versions %v: run hack/setup --test", required, found)
+			}
+		}
 		return found
 	}
 	var narrowed []Version
@@ -148,7 +154,10 @@ func installed(t T) []Version {
 			continue
 		}
 		v.Name = fields[len(fields)-1]
-		found = append(found, v)
+		// This machine's own FRR can be the one of a folder too.
+		if !slices.ContainsFunc(found, func(o Version) bool { return o.Name == v.Name }) {
+			found = append(found, v)
+		}
 	}
 	return found
 }
@@ -167,7 +176,11 @@ func cachedRoots() []string {
 		}
 		cache = filepath.Join(base, "fairlead")
 	}
-	return []string{filepath.Join(cache, "frr", "trixie"), filepath.Join(cache, "frr", "sid")}
+	var roots []string
+	for _, suite := range []string{"bookworm", "trixie", "sid"} {
+		roots = append(roots, filepath.Join(cache, "frr", suite))
+	}
+	return roots
 }
 
 // Eventually calls ready until it returns nil, and fails t with its last error when the timeout is over first.

@@ -26,6 +26,8 @@ import (
 
 	"github.com/fairlead/fairlead/config"
 	"github.com/fairlead/fairlead/reduce"
+	"github.com/fairlead/fairlead/render"
+	"github.com/fairlead/fairlead/templates"
 	"github.com/fairlead/fairlead/watch"
 )
 
@@ -47,6 +49,10 @@ func TestScenarios(t *testing.T) {
 // play gives the objects of a scenario to a folder of manifests and compares what each node should announce.
 func play(t *testing.T, path string) {
 	archive, err := txtar.ParseFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	renderer, err := render.New(templates.FS)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,9 +90,13 @@ func play(t *testing.T, path string) {
 		} else if diff := cmp.Diff(string(f.Data), got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", node, diff)
 		}
+		before := conf(t, renderer, snapshot, c, node)
 		shuffle(snapshot)
 		if again := told(snapshot, c, node); again != got {
 			t.Errorf("%s: another order of the objects gives another result:\n%s", node, cmp.Diff(got, again))
+		}
+		if again := conf(t, renderer, snapshot, c, node); again != before {
+			t.Errorf("%s: another order of the objects gives another frr.conf:\n%s", node, cmp.Diff(before, again))
 		}
 	}
 	if asked == 0 {
@@ -124,6 +134,20 @@ func told(s reduce.Snapshot, c config.Config, node string) string {
 		fmt.Fprintf(&out, "warning %s: %s\n", w.Object, w.Reason)
 	}
 	return out.String()
+}
+
+// conf gives the frr.conf of a node, or "" where nothing can be said of it.
+func conf(t testing.TB, r *render.Renderer, s reduce.Snapshot, c config.Config, node string) string {
+	t.Helper()
+	result, err := reduce.Reduce(s, c, node)
+	if err != nil {
+		return ""
+	}
+	conf, err := r.Render(result.Speaker)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(conf)
 }
 
 // shuffle puts the objects of a snapshot that nobody else uses into another order.
