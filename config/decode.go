@@ -23,17 +23,30 @@ const (
 type decoder struct {
 	file string
 	errs Errors
-	// lines has the line of every key, by its path; given has the paths of those with a value, failed those with a mistake.
-	lines         map[string]int
-	given, failed map[string]bool
+	// lines has the line of every key, by its path; given has the paths of those with a value, failed those with a mistake,
+	// and spoiled those with a mistake in them or in a key below them.
+	lines                  map[string]int
+	given, failed, spoiled map[string]bool
+	// inherited has the paths of what a neighbor has from neighborDefaults, with the line there.
+	inherited map[string]int
 	// nodes counts the values; stopped means that there are too many of them or of mistakes, and that the rest was not read.
 	nodes   int
 	stopped bool
 }
 
+func newDecoder(file string) *decoder {
+	return &decoder{
+		file: file, lines: map[string]int{}, given: map[string]bool{}, failed: map[string]bool{}, spoiled: map[string]bool{},
+		inherited: map[string]int{},
+	}
+}
+
 // fail notes a mistake in the key at path.
 func (d *decoder) fail(path string, line int, format string, args ...any) {
 	d.failed[path] = true
+	for at := path; at != ""; at = parent(at) {
+		d.spoiled[at] = true
+	}
 	d.errs = append(d.errs, Error{File: d.file, Line: line, Path: path, Message: fmt.Sprintf(format, args...)})
 }
 
@@ -49,6 +62,15 @@ func (d *decoder) decode(path string, n *yaml.Node, v reflect.Value, tag reflect
 		return
 	case *map[string]string:
 		d.decodeLabels(path, n, p)
+		return
+	case *BFD:
+		d.decodeBFD(path, n, p)
+		return
+	case *NextHop:
+		d.decodeNextHop(path, n, p)
+		return
+	case *Receive:
+		d.decodeReceive(path, n, p)
 		return
 	}
 	if _, leaf := v.Addr().Interface().(encoding.TextUnmarshaler); !leaf {

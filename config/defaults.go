@@ -5,9 +5,10 @@ import (
 	"path"
 	"slices"
 	"time"
-
-	"github.com/fairlead/fairlead/route"
 )
+
+// defaultPort is that of BGP (RFC 4271, section 8).
+const defaultPort = 179
 
 // third is the keepalive time that RFC 4271, section 10 suggests for a hold time, in whole seconds.
 func third(hold time.Duration) time.Duration {
@@ -16,6 +17,9 @@ func third(hold time.Duration) time.Duration {
 
 // setDefaults fills in what a valid file left out.
 func (c *Config) setDefaults() {
+	for i := range c.Routers {
+		setDefault(&c.Routers[i].ASN, c.ASN)
+	}
 	for i := range c.Neighbors {
 		c.Neighbors[i].setDefaults()
 	}
@@ -30,21 +34,18 @@ func (c *Config) setDefaults() {
 
 func (n *Neighbor) setDefaults() {
 	const (
-		port        = 179
 		holdTime    = 90 * time.Second
 		maxHoldTime = math.MaxUint16 * time.Second
 	)
-	setDefault(&n.Name, n.Address.String())
-	setDefault(&n.Port, port)
+	n.Name = n.name()
+	setDefault(&n.Port, defaultPort)
 	if n.EBGPMultihop == 1 {
 		n.EBGPMultihop = 0
 	}
 	setDefault(&n.HoldTime, min(max(holdTime, 3*n.KeepaliveTime), maxHoldTime))
 	setDefault(&n.KeepaliveTime, third(n.HoldTime))
-	if len(n.Families) == 0 {
-		n.Families = []route.Family{route.FamilyOf(n.Address)}
-	}
-	slices.Sort(n.Families)
+	n.Families = slices.Sorted(slices.Values(n.families()))
+	n.Receive.Accept = n.Receive.accept()
 }
 
 func setDefault[T comparable](p *T, value T) {

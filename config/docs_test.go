@@ -2,16 +2,17 @@ package config
 
 import (
 	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
+
+	"go.yaml.in/yaml/v3"
 )
 
-const docs = "../docs/configuration.md"
-
-// TestDocsExamples parses every example of the documentation.
-func TestDocsExamples(t *testing.T) {
-	text, err := os.ReadFile(docs)
+// TestDocsBlocks parses every example that stands in the guide.
+func TestDocsBlocks(t *testing.T) {
+	text, err := os.ReadFile("../docs/configuration.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,44 +28,57 @@ func TestDocsExamples(t *testing.T) {
 	}
 }
 
-// TestDocsKeys looks for a row of every key in the documentation, with its range or its values.
-func TestDocsKeys(t *testing.T) {
-	text, err := os.ReadFile(docs)
+// TestDocsExamples parses each file of the examples, and looks for it in the page that explains them.
+func TestDocsExamples(t *testing.T) {
+	page, err := os.ReadFile("../docs/fabrics.md")
 	if err != nil {
 		t.Fatal(err)
 	}
+	names, err := filepath.Glob("../docs/examples/*.yaml")
+	if err != nil || len(names) == 0 {
+		t.Fatalf("no examples: %v", err)
+	}
+	for _, name := range names {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := Parse(name, data)
+		if err != nil {
+			t.Error(err)
+		} else if len(c.Neighbors) == 0 {
+			t.Errorf("%s has no neighbor", name)
+		}
+		if link := "(examples/" + filepath.Base(name) + ")"; !strings.Contains(string(page), link) {
+			t.Errorf("docs/fabrics.md does not link to %s", link)
+		}
+	}
+}
+
+// TestFieldExamples decodes the example that each field's tag gives, which the reference shows.
+func TestFieldExamples(t *testing.T) {
 	var check func(path string, typ reflect.Type)
 	check = func(path string, typ reflect.Type) {
 		for _, f := range fieldsOf(typ) {
-			here, inner := join(path, f.Tag.Get("yaml")), f.Type
-			if inner.Kind() == reflect.Slice && inner.Elem().PkgPath() == typ.PkgPath() {
+			here, example := join(path, f.Tag.Get("yaml")), f.Tag.Get("example")
+			var doc yaml.Node
+			if err := yaml.Unmarshal([]byte(example), &doc); err != nil || example == "" {
+				t.Errorf("the example of %s is %q: %v", here, example, err)
+				continue
+			}
+			d, value := newDecoder("example"), reflect.New(f.Type)
+			d.decode(here, doc.Content[0], value.Elem(), f.Tag)
+			if len(d.errs) > 0 || value.Elem().IsZero() {
+				t.Errorf("the example of %s is %q: %v", here, example, d.errs)
+			}
+			inner := f.Type
+			if inner.Kind() == reflect.Slice {
 				here, inner = here+"[]", inner.Elem()
 			}
-			if inner.Kind() == reflect.Struct && inner.PkgPath() == typ.PkgPath() && inner != reflect.TypeFor[NodeSelector]() {
+			if inner.Kind() == reflect.Struct && inner.PkgPath() == typ.PkgPath() {
 				check(here, inner)
-				continue
-			}
-			row := rowOf(string(text), here)
-			if row == "" {
-				t.Errorf("%s has no row for %s", docs, here)
-				continue
-			}
-			if bounds := f.Tag.Get("range"); !strings.Contains(row, strings.Replace(bounds, "-", " to ", 1)) {
-				t.Errorf("the row of %s does not say %s", here, bounds)
-			}
-			if values := f.Tag.Get("enum"); values != "" && !strings.Contains(row, "`"+strings.ReplaceAll(values, ",", "`, `")+"`") {
-				t.Errorf("the row of %s does not say %s", here, values)
 			}
 		}
 	}
 	check("", reflect.TypeFor[Config]())
-}
-
-func rowOf(text, key string) string {
-	for line := range strings.Lines(text) {
-		if strings.HasPrefix(line, "| `"+key+"` |") {
-			return line
-		}
-	}
-	return ""
 }

@@ -2,7 +2,6 @@ package config
 
 import (
 	"errors"
-	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -10,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/tools/txtar"
+
+	"github.com/fairlead/fairlead/route"
 )
 
 // FuzzParse checks what every Config that Parse gives must fulfil, and every error.
@@ -35,25 +36,36 @@ func FuzzParse(f *testing.F) {
 		if c.ASN == 0 {
 			t.Error("asn is 0")
 		}
-		names, addresses := map[string]bool{}, map[netip.Addr]bool{}
+		checkRouters(t, c)
+		names, addresses := map[string]bool{}, map[[2]string]bool{}
 		for i, n := range c.Neighbors {
+			end := [2]string{vrfOf(c, n), n.Interface}
+			if n.Interface == "" {
+				end[1] = n.Address.String()
+			}
 			switch {
 			case n.HoldTime < n.KeepaliveTime || n.KeepaliveTime < time.Second || n.HoldTime > 65535*time.Second:
 				t.Errorf("neighbors[%d] has hold time %s and keepalive time %s", i, n.HoldTime, n.KeepaliveTime)
 			case n.HoldTime%time.Second != 0 || n.KeepaliveTime%time.Second != 0 || n.ConnectTime%time.Second != 0:
 				t.Errorf("neighbors[%d] has a time that is not in whole seconds", i)
-			case !n.Address.IsValid() || n.Address.Zone() != "" || n.Address.Is4In6() || addresses[n.Address] && n.NodeSelector.Everywhere():
-				t.Errorf("neighbors[%d] has the address %s", i, n.Address)
+			case n.Address.IsValid() != (n.Interface == "") || n.Address.Zone() != "" || n.Address.Is4In6() || n.Address.IsLinkLocalUnicast() && n.Address.Is6():
+				t.Errorf("neighbors[%d] has the address %s and the interface %q", i, n.Address, n.Interface)
+			case addresses[end] && n.NodeSelector.Everywhere():
+				t.Errorf("neighbors[%d] has the address %s again", i, end)
 			case n.Name == "" || names[n.Name]:
 				t.Errorf("neighbors[%d] has the name %q", i, n.Name)
 			case n.Port == 0 || n.ASN.IsZero() || n.EBGPMultihop == 1:
 				t.Errorf("neighbors[%d] has port %d, AS %s, multihop %d", i, n.Port, n.ASN, n.EBGPMultihop)
-			case n.EBGPMultihop > 0 && n.ASN.IsInternal(c.ASN):
-				t.Errorf("neighbors[%d] is iBGP with multihop %d", i, n.EBGPMultihop)
+			case n.EBGPMultihop > 0 && n.TTLSecurityHops > 0:
+				t.Errorf("neighbors[%d] has multihop %d and TTL security hops %d", i, n.EBGPMultihop, n.TTLSecurityHops)
 			case len(n.Families) == 0 || !slices.IsSorted(n.Families) || len(slices.Compact(slices.Clone(n.Families))) != len(n.Families):
 				t.Errorf("neighbors[%d] has the families %v", i, n.Families)
+			case strings.ContainsFunc(n.Description+n.Interface, func(r rune) bool { return r < ' ' || r > '~' || r == '|' }) || len(n.Description) > 80:
+				t.Errorf("neighbors[%d] has the description %q and the interface %q", i, n.Description, n.Interface)
 			}
-			names[n.Name], addresses[n.Address] = true, true
+			checkKind(t, c, i)
+			checkPolicy(t, c, i)
+			names[n.Name], addresses[end] = true, true
 		}
 		for i, p := range c.Announce.AllowedPrefixes {
 			if !p.IsValid() || p != p.Masked() {
@@ -61,6 +73,86 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+func vrfOf(c Config, n Neighbor) string {
+	if i := slices.IndexFunc(c.Routers, func(r Router) bool { return r.Name == n.Router && r.VRF }); i >= 0 {
+		return n.Router
+	}
+	return ""
+}
+
+func checkRouters(t *testing.T, c Config) {
+	t.Helper()
+	names, own := map[string]bool{"": true, "default": true}, map[uint32]bool{uint32(c.ASN): true}
+	for i, r := range c.Routers {
+		if names[r.Name] || len(r.Name) > 15 || r.ASN == 0 || r.RouterID.IsValid() && !r.RouterID.Is4() || r.ClusterID.IsValid() && !r.ClusterID.Is4() {
+			t.Errorf("routers[%d] is %+v", i, r)
+		}
+		names[r.Name], own[uint32(r.ASN)] = true, true
+	}
+	for i, community := range c.LargeCommunities {
+		if own[community.GlobalAdministrator] && community.LocalData1 == route.MarkerData {
+			t.Errorf("largeCommunities[%d] is a marker, %s", i, community)
+		}
+	}
+	for i, n := range c.Neighbors {
+		if n.Router != "" && !names[n.Router] {
+			t.Errorf("neighbors[%d] is of router %q", i, n.Router)
+		}
+	}
+}
+
+// checkKind looks at what is possible on one kind of session only.
+func checkKind(t *testing.T, c Config, i int) {
+	t.Helper()
+	n, local := c.Neighbors[i], c.ASN
+	for _, r := range c.Routers {
+		if r.Name == n.Router {
+			local = r.ASN
+		}
+	}
+	if internal := n.ASN.IsInternal(local); internal && (n.EBGPMultihop > 0 || n.LocalASN != 0) || !internal && n.RouteReflectorClient {
+		t.Errorf("neighbors[%d]: iBGP is %t with multihop %d, local AS %d, client %t", i, internal, n.EBGPMultihop, n.LocalASN, n.RouteReflectorClient)
+	}
+	if n.LocalASN != 0 && (n.LocalASN == local || n.ASN == route.RemoteASN(n.LocalASN)) {
+		t.Errorf("neighbors[%d] has local AS %d in %d to %s", i, n.LocalASN, local, n.ASN)
+	}
+	if n.Interface != "" && (n.EBGPMultihop > 0 || n.TTLSecurityHops > 1 || n.SourceAddress.IsValid() || n.Port != defaultPort) {
+		t.Errorf("neighbors[%d] is unnumbered with multihop %d, TTL %d, source %s, port %d", i, n.EBGPMultihop, n.TTLSecurityHops, n.SourceAddress, n.Port)
+	}
+	if n.Interface == "" && n.SourceAddress.IsValid() && n.SourceAddress.Is4() != n.Address.Is4() {
+		t.Errorf("neighbors[%d] has address %s and source %s", i, n.Address, n.SourceAddress)
+	}
+	if n.ExtendedNextHop && (n.Address.Is4() || !slices.Contains(n.Families, route.IPv4Unicast)) {
+		t.Errorf("neighbors[%d] has extended next hops with address %s and families %v", i, n.Address, n.Families)
+	}
+}
+
+// checkPolicy looks at what is accepted and passed on.
+func checkPolicy(t *testing.T, c Config, i int) {
+	t.Helper()
+	n := c.Neighbors[i]
+	r := n.Receive
+	if (r.Accept == AcceptList) != (len(r.Prefixes) > 0) || r.Accept == "" || r.Accept == AcceptNone && (r.Install || n.AllowASIn > 0) {
+		t.Errorf("neighbors[%d] receives %+v, and allows our AS %d times", i, r, n.AllowASIn)
+	}
+	for _, p := range r.Prefixes {
+		bits, longest := uint8(p.Prefix.Bits()), uint8(p.Prefix.Addr().BitLen())
+		if p.Prefix != p.Prefix.Masked() || p.GE != 0 && (p.GE < bits || p.GE > longest) || p.LE != 0 && (p.LE < max(bits, p.GE) || p.LE > longest) {
+			t.Errorf("neighbors[%d] receives %+v", i, p)
+		}
+	}
+	h := n.NextHop
+	if h.IPv4.IsValid() && !h.IPv4.Is4() || h.IPv6.IsValid() && !h.IPv6.Is6() || h.Mode == NextHopUnchanged && len(n.Transit) == 0 {
+		t.Errorf("neighbors[%d] has the next hop %+v", i, h)
+	}
+	for _, name := range n.Transit {
+		j := slices.IndexFunc(c.Neighbors, func(other Neighbor) bool { return other.Name == name })
+		if j < 0 || j == i || c.Neighbors[j].Router != n.Router || c.Neighbors[j].Receive.Accept == AcceptNone {
+			t.Errorf("neighbors[%d] has transit from %q", i, name)
+		}
+	}
 }
 
 func checkErrors(t *testing.T, data []byte, err error) {

@@ -13,20 +13,20 @@ import (
 //
 // In the file it is either plain labels, as in a pod's nodeSelector, or the keys matchLabels and matchExpressions.
 type NodeSelector struct {
-	// MatchLabels are labels that a node must have, with these values.
-	MatchLabels map[string]string `yaml:"matchLabels"`
-	// MatchExpressions are conditions that a node must fulfil, each of them.
-	MatchExpressions []Requirement `yaml:"matchExpressions"`
+	// MatchLabels are labels that a node must have, with these values. Default: none.
+	MatchLabels map[string]string `yaml:"matchLabels" value:"mapping of labels" example:"{rack: rack1}" frr:"-"`
+	// MatchExpressions are conditions that a node must fulfil, each of them. Default: none.
+	MatchExpressions []Requirement `yaml:"matchExpressions" example:"[{key: rack, operator: Exists}]" frr:"-"`
 }
 
 // Requirement is a condition on one label.
 type Requirement struct {
 	// Key is the label's key. Required.
-	Key string `yaml:"key"`
+	Key string `yaml:"key" value:"key of a label" example:"rack" frr:"-"`
 	// Operator says how the label's value is compared. Required.
-	Operator Operator `yaml:"operator" enum:"In,NotIn,Exists,DoesNotExist"`
-	// Values are what In and NotIn compare with; Exists and DoesNotExist have none.
-	Values []string `yaml:"values"`
+	Operator Operator `yaml:"operator" enum:"In,NotIn,Exists,DoesNotExist" example:"In" frr:"-"`
+	// Values are what In and NotIn compare with; Exists and DoesNotExist have none. Default: none.
+	Values []string `yaml:"values" value:"list of label values" example:"[rack1, rack2]" frr:"-"`
 }
 
 // Operator is how a Requirement compares.

@@ -46,7 +46,7 @@ func Parse(file string, data []byte) (Config, error) {
 	}
 
 	var c Config
-	d := decoder{file: file, lines: map[string]int{}, given: map[string]bool{}, failed: map[string]bool{}}
+	d := newDecoder(file)
 	if root != nil {
 		d.decode("", root, reflect.ValueOf(&c).Elem(), "")
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -93,32 +94,56 @@ func TestParseFull(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	both := []route.Family{route.IPv4Unicast, route.IPv6Unicast}
 	want := Config{
-		ASN:      65000,
-		RouterID: netip.MustParseAddr("10.0.1.2"),
+		ASN:              65000,
+		RouterID:         netip.MustParseAddr("10.0.1.2"),
+		ClusterID:        netip.MustParseAddr("10.0.0.1"),
+		Communities:      []route.Community{65000<<16 | 100, 0xffff029a},
+		LargeCommunities: []route.LargeCommunity{{GlobalAdministrator: 65000, LocalData1: 1, LocalData2: 2}},
+		LocalPreference:  200,
+		MED:              50,
+		Routers: []Router{
+			{Name: "fabric", ASN: 65010, RouterID: netip.MustParseAddr("10.0.1.3"), ClusterID: netip.MustParseAddr("10.0.0.2")},
+			{Name: "tenant", ASN: 65000, VRF: true},
+		},
+		NeighborDefaults: Session{ConnectTime: 5 * time.Second, MaximumPrefixOut: 10000, Passive: true},
 		Neighbors: []Neighbor{
 			{
-				Name:    "tor1",
-				Address: netip.MustParseAddr("10.32.32.252"),
-				Port:    1790,
-				ASN:     route.RemoteASN(65030),
+				Name:        "tor1",
+				Description: "top of rack 1, left",
+				Address:     netip.MustParseAddr("10.32.32.252"),
 				NodeSelector: NodeSelector{
 					MatchLabels: map[string]string{"rack": "rack1"},
 				},
-				PasswordFile:    "secrets/tor1",
-				Passive:         true,
-				EBGPMultihop:    2,
-				HoldTime:        30 * time.Second,
-				KeepaliveTime:   10 * time.Second,
-				ConnectTime:     5 * time.Second,
-				GracefulRestart: true,
-				Families:        []route.Family{route.IPv4Unicast, route.IPv6Unicast},
+				Session: Session{
+					Port:            1790,
+					ASN:             route.RemoteASN(65030),
+					LocalASN:        64999,
+					SourceAddress:   netip.MustParseAddr("10.0.1.2"),
+					PasswordFile:    "secrets/tor1",
+					Passive:         true,
+					EBGPMultihop:    2,
+					BFD:             BFD{On: true, ReceiveInterval: 100, TransmitInterval: 200, DetectMultiplier: 5},
+					HoldTime:        30 * time.Second,
+					KeepaliveTime:   10 * time.Second,
+					ConnectTime:     5 * time.Second,
+					GracefulRestart: true,
+					Families:        both,
+					NextHop:         NextHop{IPv4: netip.MustParseAddr("10.0.1.2"), IPv6: netip.MustParseAddr("2001:db8::2")},
+					Receive: Receive{
+						Accept:   AcceptList,
+						Prefixes: []PrefixRange{{Prefix: netip.MustParsePrefix("10.0.0.0/8"), GE: 16, LE: 24}},
+						Install:  true,
+					},
+					MaximumPrefix:    1000,
+					MaximumPrefixOut: 10000,
+					AllowASIn:        1,
+				},
 			},
 			{
 				Name:    "tor2",
 				Address: netip.MustParseAddr("2409:ab00:ab00:2000::afb:8afd"),
-				Port:    179,
-				ASN:     route.External,
 				NodeSelector: NodeSelector{
 					MatchLabels: map[string]string{"kubernetes.io/os": "linux"},
 					MatchExpressions: []Requirement{
@@ -126,9 +151,39 @@ func TestParseFull(t *testing.T) {
 						{Key: "node-role.kubernetes.io/control-plane", Operator: DoesNotExist},
 					},
 				},
-				HoldTime:      90 * time.Second,
-				KeepaliveTime: 30 * time.Second,
-				Families:      []route.Family{route.IPv6Unicast},
+				Session: Session{
+					Port:             179,
+					ASN:              route.External,
+					TTLSecurityHops:  3,
+					BFD:              BFD{On: true},
+					HoldTime:         90 * time.Second,
+					KeepaliveTime:    30 * time.Second,
+					ConnectTime:      5 * time.Second,
+					Families:         both,
+					ExtendedNextHop:  true,
+					NextHop:          NextHop{Mode: NextHopUnchanged},
+					Receive:          Receive{Accept: AcceptNone},
+					Transit:          []string{"tor1"},
+					MaximumPrefixOut: 10000,
+				},
+			},
+			{
+				Name:      "eth1",
+				Interface: "eth1",
+				Router:    "fabric",
+				Session: Session{
+					Port:                 179,
+					ASN:                  route.Internal,
+					Passive:              true,
+					HoldTime:             90 * time.Second,
+					KeepaliveTime:        30 * time.Second,
+					ConnectTime:          5 * time.Second,
+					Families:             both,
+					RouteReflectorClient: true,
+					NextHop:              NextHop{Mode: NextHopSelf},
+					Receive:              Receive{Accept: AcceptAll},
+					MaximumPrefixOut:     10000,
+				},
 			},
 		},
 		GracefulRestart: GracefulRestart{
@@ -153,30 +208,43 @@ func TestParseFull(t *testing.T) {
 				Config:  "/var/lib/fairlead/frr.conf",
 			},
 		},
-		Logging: Logging{Level: "debug", Format: "json"},
+		TemplatesDir: "/etc/fairlead/templates",
+		Logging:      Logging{Level: "debug", Format: "json"},
 	}
 	if diff := cmp.Diff(want, got, byValue()); diff != "" {
 		t.Errorf("Config differs (-want +got):\n%s", diff)
 	}
-	// A key that is new to the types has to be in the file above too.
-	assertFilled(t, "", reflect.ValueOf(got))
-}
 
-// assertFilled reports every field with a key that is zero everywhere in v.
-func assertFilled(t *testing.T, path string, v reflect.Value) {
-	t.Helper()
-	for _, f := range fieldsOf(v.Type()) {
-		here, value := join(path, f.Tag.Get("yaml")), v.FieldByIndex(f.Index)
-		if value.IsZero() {
-			t.Errorf("testdata/full.yaml does not give %s", here)
-		}
-		if value.Kind() == reflect.Slice && value.Len() > 0 && value.Type().Elem().Kind() == reflect.Struct {
-			value, here = value.Index(0), here+"[0]"
-		}
-		if value.Kind() == reflect.Struct && value.Type() != reflect.TypeFor[NodeSelector]() && len(fieldsOf(value.Type())) > 0 {
-			assertFilled(t, here, value)
+	// A key that is new to the types has to be in the file above too.
+	var again Config
+	root, _ := document(data)
+	d := newDecoder("full.yaml")
+	d.decode("", root, reflect.ValueOf(&again).Elem(), "")
+	given := map[string]bool{}
+	for path := range d.given {
+		given[regexp.MustCompile(`\[\d+\]`).ReplaceAllString(path, "[]")] = true
+	}
+	for _, key := range allKeys("", reflect.TypeFor[Config]()) {
+		if !given[key] && !given[strings.Replace(key, "neighborDefaults.", "neighbors[].", 1)] && !given[strings.Replace(key, "neighbors[].", "neighborDefaults.", 1)] {
+			t.Errorf("testdata/full.yaml does not give %s", key)
 		}
 	}
+}
+
+// allKeys gives the path of each key below the type that stands at path.
+func allKeys(path string, typ reflect.Type) []string {
+	var keys []string
+	for _, f := range fieldsOf(typ) {
+		here, inner := join(path, f.Tag.Get("yaml")), f.Type
+		keys = append(keys, here)
+		if inner.Kind() == reflect.Slice {
+			here, inner = here+"[]", inner.Elem()
+		}
+		if inner.Kind() == reflect.Struct && inner.PkgPath() == typ.PkgPath() {
+			keys = append(keys, allKeys(here, inner)...)
+		}
+	}
+	return keys
 }
 
 func TestParseDefaults(t *testing.T) {
@@ -187,13 +255,16 @@ func TestParseDefaults(t *testing.T) {
 	want := Config{
 		ASN: 65000,
 		Neighbors: []Neighbor{{
-			Name:          "10.32.32.254",
-			Address:       netip.MustParseAddr("10.32.32.254"),
-			Port:          179,
-			ASN:           route.RemoteASN(65030),
-			HoldTime:      90 * time.Second,
-			KeepaliveTime: 30 * time.Second,
-			Families:      []route.Family{route.IPv4Unicast},
+			Name:    "10.32.32.254",
+			Address: netip.MustParseAddr("10.32.32.254"),
+			Session: Session{
+				Port:          179,
+				ASN:           route.RemoteASN(65030),
+				HoldTime:      90 * time.Second,
+				KeepaliveTime: 30 * time.Second,
+				Families:      []route.Family{route.IPv4Unicast},
+				Receive:       Receive{Accept: AcceptNone},
+			},
 		}},
 		FRR: FRR{
 			Mode:  External,
@@ -284,12 +355,22 @@ func TestParseBounded(t *testing.T) {
 		manyKeys += fmt.Sprintf("k%d: 1, ", i)
 	}
 	manyKeys += "}"
+	many := func(n int, format string) string {
+		var s strings.Builder
+		for i := range n {
+			fmt.Fprintf(&s, format+", ", i)
+		}
+		return s.String()
+	}
 	tests := []struct{ name, data string }{
 		{"billion laughs", "asn: 65000\na: &a " + list("1", 9) + "\nb: &b " + list("*a", 9) + "\nneighbors: " + list("*b", 9) + "\n"},
 		{"many aliases of many keys", "asn: 65000\nx: &x " + manyKeys + "\nneighbors: " + list("*x", 20000) + "\n"},
 		{"many aliases of many labels", "asn: 65000\nx: &x " + manyKeys + "\nneighbors: " + list("{nodeSelector: *x}", 5000) + "\n"},
 		{"many aliases of a list", "asn: 65000\nx: &x {families: &f " + list("ipv4", 2000) + "}\nneighbors: " + list("*x", 20000) + "\n"},
 		{"many aliases of a long text", "asn: 65000\nx: &x " + strings.Repeat("x", 1<<20) + "\nneighbors: " + list("{asn: *x, *x : *x}", 5000) + "\n"},
+		{"many transits of nobody", "asn: 65000\nneighbors: [" + many(20000, "{interface: eth%d, asn: 65030, transit: [other%[1]d]}") + "]\n"},
+		{"many communities", "asn: 65000\nlargeCommunities: [" + many(90000, "'1:2:%d'") + "'1:2:3']\n"},
+		{"many names", "asn: 65000\nneighborDefaults: {transit: [" + many(90000, "t%d") + "]}\nneighbors: [{address: 10.0.0.1, asn: 65030}]\n"},
 		{"deep", strings.Repeat("[", 9000) + strings.Repeat("]", 9000)},
 	}
 	for _, test := range tests {
@@ -305,6 +386,31 @@ func TestParseBounded(t *testing.T) {
 				t.Errorf("Parse took %s", took)
 			}
 		})
+	}
+}
+
+// TestMistakes counts the cases with one mistake, and looks for advice in each: a word that says what to do.
+func TestMistakes(t *testing.T) {
+	const wanted = 100
+	advice := regexp.MustCompile(`\b(write|take|keep|correct|give|indent)\b|did you mean|it belongs to|not valid YAML`)
+	count := 0
+	for _, name := range cases(t) {
+		archive, err := txtar.ParseFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = Parse("config.yaml", file(t, archive, "config.yaml"))
+		var mistakes Errors
+		if !errors.As(err, &mistakes) || len(mistakes) != 1 {
+			continue
+		}
+		count++
+		if !advice.MatchString(mistakes[0].Message) {
+			t.Errorf("%s: no advice in %q", name, mistakes[0].Message)
+		}
+	}
+	if count < wanted {
+		t.Errorf("%d cases have one mistake, want %d or more", count, wanted)
 	}
 }
 
@@ -329,7 +435,8 @@ func TestSchema(t *testing.T) {
 					t.Errorf("%s has the range %q", here, f.Tag.Get("range"))
 				}
 			case inner.Kind() == reflect.Uint8 && f.Tag.Get("range") == "" && inner != reflect.TypeFor[route.Family](),
-				inner.Kind() == reflect.Uint16 && f.Tag.Get("range") == "":
+				inner.Kind() == reflect.Uint16 && f.Tag.Get("range") == "",
+				inner == reflect.TypeFor[uint32]() && f.Tag.Get("range") == "":
 				t.Errorf("%s has no range", here)
 			}
 		}

@@ -66,14 +66,16 @@ func readPassword(file string) (route.Secret, error) {
 
 // badPassword says why FRR would not take a password, or read another one than the neighbor does; "" where it is good.
 func badPassword(password []byte) string {
-	visible := func(r rune) bool { return r > ' ' && r <= '~' }
+	printable := func(r rune) bool { return r >= ' ' && r <= '~' }
 	switch {
 	case len(password) == 0:
 		return "is empty: write the password into it, or take passwordFile out"
 	case bytes.ContainsAny(password, "\r\n"):
 		return "has more than one line: write the password alone"
-	case bytes.ContainsFunc(password, func(r rune) bool { return !visible(r) }):
-		return "has a character that FRR does not take, such as a space: write ASCII letters, digits and punctuation only"
+	case bytes.ContainsFunc(password, func(r rune) bool { return !printable(r) }):
+		return "has a character that is not a printable ASCII one: write letters, digits and punctuation only"
+	case bytes.ContainsRune(password, ' '):
+		return "has a space, where FRR ends a password: choose one without"
 	case len(password) > maxPassword:
 		return fmt.Sprintf("is longer than the %d characters that FRR takes: choose a shorter password", maxPassword)
 	default:

@@ -42,20 +42,20 @@ func TestReadPasswords(t *testing.T) {
 		{name: "two lines", content: "swordfish\nno neighbor\n", err: "has more than one line: write the password alone"},
 		{name: "80 characters and a second line", content: eighty + "\r\nno", err: "has more than one line: write the password alone"},
 		{name: "carriage return alone", content: "swordfish\r", err: "has more than one line: write the password alone"},
-		{name: "tab", content: "sword\tfish", err: "has a character that FRR does not take, such as a space: write ASCII letters, digits and punctuation only"},
-		{name: "zero", content: "swordfish\x00", err: "has a character that FRR does not take, such as a space: write ASCII letters, digits and punctuation only"},
-		{name: "byte order mark", content: "\ufeffswordfish", err: "has a character that FRR does not take, such as a space: write ASCII letters, digits and punctuation only"},
-		{name: "not UTF-8", content: "swordfish\xff", err: "has a character that FRR does not take, such as a space: write ASCII letters, digits and punctuation only"},
-		{name: "space first", content: " swordfish", err: "has a character that FRR does not take, such as a space: write ASCII letters, digits and punctuation only"},
-		{name: "space inside", content: "sword fish\n", err: "has a character that FRR does not take, such as a space: write ASCII letters, digits and punctuation only"},
-		{name: "space last", content: "swordfish \n", err: "has a character that FRR does not take, such as a space: write ASCII letters, digits and punctuation only"},
+		{name: "tab", content: "sword\tfish", err: "has a character that is not a printable ASCII one: write letters, digits and punctuation only"},
+		{name: "zero", content: "swordfish\x00", err: "has a character that is not a printable ASCII one: write letters, digits and punctuation only"},
+		{name: "byte order mark", content: "\ufeffswordfish", err: "has a character that is not a printable ASCII one: write letters, digits and punctuation only"},
+		{name: "not UTF-8", content: "swordfish\xff", err: "has a character that is not a printable ASCII one: write letters, digits and punctuation only"},
+		{name: "space first", content: " swordfish", err: "has a space, where FRR ends a password: choose one without"},
+		{name: "space between", content: "sword fish\n", err: "has a space, where FRR ends a password: choose one without"},
+		{name: "space last", content: "swordfish \n", err: "has a space, where FRR ends a password: choose one without"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			dir := t.TempDir()
 			path := filepath.Join(dir, "secrets", "tor1")
 			write(t, path, test.content)
-			c := Config{Neighbors: []Neighbor{{Name: "tor0"}, {Name: "tor1", PasswordFile: "secrets/tor1"}}}
+			c := Config{Neighbors: []Neighbor{{Name: "tor0"}, {Name: "tor1", Session: Session{PasswordFile: "secrets/tor1"}}}}
 			got := ""
 			if err := c.ReadPasswords(dir); err != nil {
 				got = err.Error()
@@ -85,9 +85,9 @@ func TestReadPasswordsAll(t *testing.T) {
 	good, missing := filepath.Join(other, "good"), filepath.Join(dir, "missing")
 	write(t, good, "swordfish\n")
 	c := Config{Neighbors: []Neighbor{
-		{Name: "a", PasswordFile: good, Password: "before"},
-		{Name: "b", PasswordFile: "missing"},
-		{Name: "c", PasswordFile: dir},
+		{Name: "a", Session: Session{PasswordFile: good}, Password: "before"},
+		{Name: "b", Session: Session{PasswordFile: "missing"}},
+		{Name: "c", Session: Session{PasswordFile: dir}},
 	}}
 	err := c.ReadPasswords(dir)
 	if !errors.Is(err, fs.ErrNotExist) {

@@ -32,7 +32,7 @@ func decodeScalar(n *yaml.Node, v reflect.Value, tag reflect.StructTag) error {
 			return fmt.Errorf("is %s: write true or false%s", describe(n), unquoted(n))
 		}
 		v.SetBool(n.Value == "true")
-	case reflect.Uint8, reflect.Uint16:
+	case reflect.Uint8, reflect.Uint16, reflect.Uint32:
 		number, err := parseNumber(n, tag)
 		if err != nil {
 			return err

@@ -11,7 +11,7 @@ import (
 func fieldsOf(t reflect.Type) []reflect.StructField {
 	return slices.DeleteFunc(reflect.VisibleFields(t), func(f reflect.StructField) bool {
 		key := f.Tag.Get("yaml")
-		return key == "" || key == "-"
+		return key == "" || key == "-" || key == ",inline"
 	})
 }
 
@@ -27,11 +27,11 @@ func keysOf(t reflect.Type) []string {
 // unknownKey is the advice for a key that t does not have.
 func unknownKey(key string, t reflect.Type) string {
 	keys := keysOf(t)
-	if near := nearest(key, keys); near != "" {
-		return fmt.Sprintf("unknown key: did you mean %s?", near)
-	}
 	if places := placesOf(key, "", reflect.TypeFor[Config]()); len(places) > 0 {
 		return fmt.Sprintf("unknown key here: it belongs to %s", strings.Join(places, " or "))
+	}
+	if near := nearest(key, keys); near != "" {
+		return fmt.Sprintf("unknown key: did you mean %s?", near)
 	}
 	return fmt.Sprintf("unknown key: write one of %s", strings.Join(keys, ", "))
 }

@@ -1,32 +1,40 @@
 package config
 
 import (
+	"fmt"
 	"net/netip"
 	"path"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/fairlead/fairlead/route"
 )
 
+// parent gives the path of the key around that at path, or "".
+func parent(path string) string { return path[:max(strings.LastIndexAny(path, ".["), 0)] }
+
 // line gives the line of the key at path, or of the nearest one around it that was given.
 func (d *decoder) line(path string) int {
-	for path != "" {
+	for ; path != ""; path = parent(path) {
 		if line, ok := d.lines[path]; ok {
 			return line
 		}
-		path = path[:max(strings.LastIndexAny(path, ".["), 0)]
 	}
 	return 1
 }
 
-// good reports whether the key at path was given and could be read, so that its value is worth checking.
-func (d *decoder) good(path string) bool { return d.given[path] && !d.failed[path] }
+// good reports whether the key at path was given and all of it could be read, so that its value is worth checking.
+func (d *decoder) good(path string) bool { return d.given[path] && !d.spoiled[path] }
 
 // reject notes that the value at path does not do.
 func (d *decoder) reject(path, format string, args ...any) {
+	for at := path; at != ""; at = parent(at) {
+		if line, ok := d.inherited[at]; ok {
+			format += fmt.Sprintf(" (it comes from neighborDefaults on line %d, and a value here would override it)", line)
+			break
+		}
+	}
 	d.fail(path, d.line(path), format, args...)
 }
 
@@ -39,113 +47,146 @@ func (d *decoder) require(path, advice string) {
 
 func index(i int) string { return "[" + strconv.Itoa(i) + "]" }
 
-// validate checks what the types cannot say.
+// validate checks what the types cannot say, and gives the neighbors what neighborDefaults says on the way.
 func (d *decoder) validate(c *Config) {
 	d.require("asn", "the AS number of this speaker")
-	if d.good("routerID") {
-		d.validateRouterID(c.RouterID)
-	}
+	d.validateRouterID("routerID", c.RouterID)
+	d.validateClusterID("clusterID", c.ClusterID)
+	routers := d.validateRouters(c)
+	d.validateCommunities(c)
+	d.validateSession("neighborDefaults", &c.NeighborDefaults)
 	for i := range c.Neighbors {
 		if at := "neighbors" + index(i); !d.failed[at] {
-			d.validateNeighbor(at, &c.Neighbors[i], c.ASN)
+			d.validateSession(at, &c.Neighbors[i].Session)
 		}
 	}
-	d.validateSessions(c.Neighbors)
-	d.validateNames(c.Neighbors)
+	d.inherit(c)
+	for i := range c.Neighbors {
+		if at := "neighbors" + index(i); !d.failed[at] {
+			d.validateNeighbor(at, &c.Neighbors[i], routers)
+		}
+	}
+	d.validateAddresses(c.Neighbors, routers)
+	names := d.validateNames(c.Neighbors)
+	d.validateTransit(c.Neighbors, names, routers)
 	d.validateAllowedPrefixes(c.Announce.AllowedPrefixes)
 	d.validateFRR(&c.FRR)
 }
 
-func (d *decoder) validateRouterID(id netip.Addr) {
+func (d *decoder) validateRouterID(at string, id netip.Addr) {
 	switch {
+	case !d.good(at):
 	case id.Is4In6():
-		d.reject("routerID", "%s is an IPv4 address in IPv6 form: write %s", id, id.Unmap().WithZone(""))
+		d.reject(at, "%s is an IPv4 address in IPv6 form: write %s", id, id.Unmap().WithZone(""))
 	case !id.Is4():
-		d.reject("routerID", "%s is not an IPv4 address: write one, a BGP Identifier has four octets", id)
+		d.reject(at, "%s is not an IPv4 address: write one, a BGP Identifier has four octets", id)
 	case id.IsUnspecified() || id.IsMulticast():
-		d.reject("routerID", "%s cannot be a BGP Identifier: write an address of this node", id)
+		d.reject(at, "%s cannot be a BGP Identifier: write an address of this node", id)
 	}
 }
 
-// validateNeighbor checks one neighbor.
-func (d *decoder) validateNeighbor(at string, n *Neighbor, local route.ASN) {
-	address := at + ".address"
-	d.require(address, "the neighbor's IPv4 or IPv6 address")
-	d.require(at+".asn", "the neighbor's AS number, or external, or internal")
-	if d.good(address) {
-		if advice := sessionAddress(n.Address); advice != "" {
-			d.reject(address, "%s", advice)
-		}
-	}
-	if n.EBGPMultihop > 1 && d.good(at+".ebgpMultihop") && d.good(at+".asn") && d.good("asn") && n.ASN.IsInternal(local) {
-		d.reject(at+".ebgpMultihop", "is not possible on an iBGP session, which may take any number of hops anyway: take it out, or correct the neighbor's asn")
-	}
-	d.validateTimes(at, n)
-	d.validateFamilies(at+".families", n.Families)
-}
-
-// validateSessions checks that no node must hold two sessions with one address. Two neighbors may share theirs, as the
-// gateways of several racks do, where nodeSelectors keep them on different nodes.
-func (d *decoder) validateSessions(neighbors []Neighbor) {
-	first := map[netip.Addr]int{}
-	for i, n := range neighbors {
-		at := "neighbors" + index(i) + ".address"
-		if !d.good(at) || d.failed["neighbors"+index(i)] {
-			continue
-		}
-		j, ok := first[n.Address]
-		if !ok {
-			first[n.Address] = i
-			continue
-		}
-		if n.NodeSelector.Everywhere() || neighbors[j].NodeSelector.Everywhere() {
-			other := "neighbors" + index(j)
-			d.reject(at, "%s is the address of %s on line %d too: one address is one session of a node, take one of the two out or give both a nodeSelector",
-				n.Address, other, d.line(other+".address"))
-		}
-	}
-}
-
-// ipv4Compatible is deprecated; FRR writes its addresses with an IPv4 tail.
-var ipv4Compatible = netip.MustParsePrefix("::/96")
-
-// sessionAddress says why a session to addr is not possible, or "" where it is. Loopback addresses are fine: two speakers
-// may run on one machine.
-func sessionAddress(addr netip.Addr) string {
-	broadcast := netip.AddrFrom4([4]byte{255, 255, 255, 255})
+func (d *decoder) validateClusterID(at string, id netip.Addr) {
 	switch {
-	case addr.Is4In6():
-		return addr.String() + " is an IPv4 address in IPv6 form: write " + addr.Unmap().WithZone("").String()
-	case addr.Is6() && addr.IsLinkLocalUnicast():
-		return addr.String() + " is a link-local address, and a session over one is not possible in this release: write a global address of the neighbor"
-	case addr.Zone() != "":
-		return addr.String() + " names an interface: write " + addr.WithZone("").String()
-	case addr.IsUnspecified() || addr.IsMulticast() || addr == broadcast:
-		return addr.String() + " is not the address of one neighbor: write its unicast address"
-	case addr.Is6() && ipv4Compatible.Contains(addr) && !addr.IsLoopback():
-		return addr.String() + " is an IPv4-compatible IPv6 address, which nobody uses (RFC 4291): write the neighbor's own"
-	default:
-		return ""
+	case !d.good(at):
+	case id.Is4In6():
+		d.reject(at, "%s is an IPv4 address in IPv6 form: write %s", id, id.Unmap().WithZone(""))
+	case !id.Is4():
+		d.reject(at, "%s is not an IPv4 address: write one, a CLUSTER_ID has four octets", id)
+	case id.IsUnspecified():
+		d.reject(at, "%s cannot be a CLUSTER_ID: write the one that the reflectors of this cluster share", id)
 	}
 }
 
-func (d *decoder) validateTimes(at string, n *Neighbor) {
-	hold, keepalive := at+".holdTime", at+".keepaliveTime"
-	// FRR takes no more than a third, whatever it is told.
-	if d.good(hold) && d.good(keepalive) && n.KeepaliveTime > third(n.HoldTime) {
-		d.reject(keepalive, "%ds is more than a third of the hold time of %ds: write %ds or less",
-			n.KeepaliveTime/time.Second, n.HoldTime/time.Second, third(n.HoldTime)/time.Second)
-	}
+// instance is what the neighbors of one router have to know of it.
+type instance struct {
+	// asn is its own AS, 0 where that could not be read.
+	asn route.ASN
+	// vrf is the VRF that its sessions are in; "" is the default one, and views hold theirs there too.
+	vrf string
 }
 
-func (d *decoder) validateFamilies(at string, families []route.Family) {
-	if d.good(at) && len(families) == 0 {
-		d.reject(at, "is an empty list: write ipv4-unicast or ipv6-unicast, or take the key out for that of the address")
-	}
-	for i, f := range families {
-		if here := at + index(i); !d.failed[here] && slices.Contains(families[:i], f) {
-			d.reject(here, "%s is in the list already: take one of the two out", f)
+// validateRouters checks the routers, and gives them by name, the default one among them as "".
+func (d *decoder) validateRouters(c *Config) map[string]instance {
+	all := map[string]instance{"": {asn: c.ASN}}
+	for i, r := range c.Routers {
+		at := "routers" + index(i)
+		if d.failed[at] {
+			continue
 		}
+		d.validateRouterName(at+".name", r.Name, all)
+		d.validateRouterID(at+".routerID", r.RouterID)
+		d.validateClusterID(at+".clusterID", r.ClusterID)
+		if d.spoiled[at+".name"] {
+			continue
+		}
+		in := instance{asn: c.ASN}
+		if d.given[at+".asn"] {
+			in.asn = r.ASN
+		}
+		if r.VRF {
+			in.vrf = r.Name
+		}
+		all[r.Name] = in
+	}
+	return all
+}
+
+func (d *decoder) validateRouterName(at, name string, taken map[string]instance) {
+	const longest = 15
+	odd := func(r rune) bool { return !isAlphanumeric(r) && !strings.ContainsRune("_.-", r) }
+	_, again := taken[name]
+	switch {
+	case d.failed[at]:
+	case name == "":
+		d.reject(at, "is required: write the name of the view or the VRF")
+	case strings.ContainsFunc(name, odd) || len(name) > longest:
+		d.reject(at, "%s cannot be the name of a router: write at most %d letters, digits, _, . and -", quote(name), longest)
+	case name == "default" || name == "all":
+		d.reject(at, "%s has a meaning of its own in FRR: write another name", quote(name))
+	case again:
+		d.reject(at, "%s is the name of another router too: give each a name of its own", quote(name))
+	}
+}
+
+// The well-known communities (RFC 1997) that bound how far a route goes; no-advertise stands between these two.
+const (
+	noExport route.Community = 0xFFFFFF01
+	localAS  route.Community = 0xFFFFFF03
+)
+
+// validateCommunities checks what is set on each route. A large community of ours that Fairlead uses as a marker would be
+// taken away on the way out, and could send a route to whom it is not meant for.
+func (d *decoder) validateCommunities(c *Config) {
+	own := []uint32{uint32(c.ASN)}
+	for _, r := range c.Routers {
+		own = append(own, uint32(r.ASN))
+	}
+	unique(d, "communities", c.Communities)
+	unique(d, "largeCommunities", c.LargeCommunities)
+	for i, community := range c.Communities {
+		// FRR obeys these three where it originates a route: measured, no-export keeps it from every eBGP neighbor.
+		if at := "communities" + index(i); !d.failed[at] && community >= noExport && community <= localAS {
+			d.reject(at, "is not possible: FRR would keep every route from eBGP neighbors (no-export, local-as) or from all (no-advertise), take it out")
+		}
+	}
+	for i, community := range c.LargeCommunities {
+		at := "largeCommunities" + index(i)
+		if !d.failed[at] && community.LocalData1 == route.MarkerData && slices.Contains(own, community.GlobalAdministrator) {
+			d.reject(at, "%s is one of the markers %d:%d:* that Fairlead puts on routes inside FRR and takes away from all that leaves: write another number in the middle",
+				community, community.GlobalAdministrator, route.MarkerData)
+		}
+	}
+}
+
+// unique checks that no entry of the list at path is there twice.
+func unique[T comparable](d *decoder, path string, list []T) {
+	seen := make(map[T]bool, len(list))
+	for i, value := range list {
+		at := path + index(i)
+		if seen[value] && !d.spoiled[at] {
+			d.reject(at, "%v is in the list already: take one of the two out", value)
+		}
+		seen[value] = seen[value] || !d.spoiled[at]
 	}
 }
 
@@ -155,14 +196,7 @@ func (d *decoder) validateAllowedPrefixes(prefixes []netip.Prefix) {
 		d.reject(at, "is an empty list: write the prefixes that may be announced, or take the key out for no bound")
 	}
 	for i, p := range prefixes {
-		here := at + index(i)
-		switch {
-		case d.failed[here]:
-		case p.Addr().Is4In6():
-			d.reject(here, "%s is an IPv4 prefix in IPv6 form: write it as IPv4", p)
-		case p != p.Masked():
-			d.reject(here, "%s has bits set behind its length: write %s", p, p.Masked())
-		}
+		d.validatePrefix(at+index(i), p)
 	}
 }
 
@@ -178,25 +212,5 @@ func (d *decoder) validateFRR(f *FRR) {
 func (d *decoder) validatePath(at, given string) {
 	if given != "" && !path.IsAbs(given) {
 		d.reject(at, "%s is a relative path: write one that begins with /", quote(given))
-	}
-}
-
-// validateNames checks that each neighbor has a name of its own, the one that is its address by default too.
-func (d *decoder) validateNames(neighbors []Neighbor) {
-	names := map[string]int{}
-	for i, n := range neighbors {
-		at := "neighbors" + index(i)
-		name := n.Name
-		if name == "" && d.good(at+".address") {
-			name = n.Address.String()
-		}
-		if name == "" || d.failed[at+".name"] {
-			continue
-		}
-		if first, ok := names[name]; ok {
-			d.reject(at+".name", "%s is the name of neighbors[%d] too: give each a name of its own", quote(name), first)
-			continue
-		}
-		names[name] = i
 	}
 }

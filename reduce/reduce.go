@@ -33,27 +33,21 @@ type Warning = Skipped
 // Reduce gives what the node of that name should announce. One wrong object never stops another: it is Skipped. An error
 // means that nothing can be said of this node at all, because it is not known, and that what it announces should stay.
 func Reduce(s Snapshot, c config.Config, node string) (Result, error) {
-	self, err := find(s.Nodes, node)
-	routerID := c.RouterID
-	if !routerID.IsValid() {
-		if err != nil {
-			return Result{}, fmt.Errorf("find the router ID: %w; or set routerID", err)
-		}
-		i := slices.IndexFunc(self.Addresses, netip.Addr.Is4)
-		if i < 0 {
-			return Result{}, fmt.Errorf("find the router ID: node %s has no IPv4 InternalIP; set routerID", node)
-		}
-		routerID = self.Addresses[i]
-	}
-
-	p := pass{config: c, node: node, routes: make(map[netip.Prefix]*route.Route)}
-	neighbors, err := p.neighbors(self, err)
+	self, unknown := find(s.Nodes, node)
+	p := pass{config: c, node: node, attributes: attributesOf(c), routes: make(map[netip.Prefix]*route.Route)}
+	routers, err := p.routers(self, unknown)
 	if err != nil {
 		return Result{}, err
 	}
 	p.subnets(s.Subnets)
 	p.pods(s.Pods)
 	p.services(s.Services)
+
+	// All routers originate the same; none of them changes it.
+	announced := p.sorted()
+	for i := range routers {
+		routers[i].Routes = announced
+	}
 
 	slices.SortFunc(p.skipped, func(a, b Skipped) int {
 		return cmp.Or(a.Object.Compare(b.Object), cmp.Compare(a.Reason, b.Reason))
@@ -63,14 +57,8 @@ func Reduce(s Snapshot, c config.Config, node string) (Result, error) {
 	})
 	return Result{
 		Speaker: route.Speaker{
-			Node: node,
-			Routers: []route.Router{{
-				ASN:             c.ASN,
-				RouterID:        routerID,
-				GracefulRestart: route.GracefulRestart(c.GracefulRestart),
-				Neighbors:       neighbors,
-				Routes:          p.sorted(),
-			}},
+			Node:    node,
+			Routers: routers,
 		},
 		Skipped:  slices.Compact(p.skipped),
 		Warnings: slices.Compact(p.warnings),
@@ -87,53 +75,12 @@ func find(nodes []*Node, name string) (*Node, error) {
 	return nil, fmt.Errorf("node %s is not among the %d nodes that are known", name, len(nodes))
 }
 
-// neighbors gives the sessions that self holds. It needs to know self only where a selector asks for labels: a node that is
-// not known must not lose the sessions that its labels would choose. Of two neighbors with one address that both choose
-// this node, the first stands.
-func (p *pass) neighbors(self *Node, unknown error) ([]route.Neighbor, error) {
-	var labels map[string]string
-	if self != nil {
-		labels = self.Labels
-	}
-	neighbors := []route.Neighbor{}
-	names := make(map[netip.Addr]string)
-	for i, n := range p.config.Neighbors {
-		if self == nil && !n.NodeSelector.Everywhere() {
-			return nil, fmt.Errorf("match the nodeSelector of neighbor %s: %w", n.Name, unknown)
-		}
-		if !n.NodeSelector.Matches(labels) {
-			continue
-		}
-		from := route.Object{Kind: "Config", Name: fmt.Sprintf("neighbors[%d]", i)}
-		if name, ok := names[n.Address]; ok {
-			p.skip(from, fmt.Errorf("neighbor %s has the address %s too, and both nodeSelectors match this node", name, n.Address))
-			continue
-		}
-		names[n.Address] = n.Name
-		neighbors = append(neighbors, route.Neighbor{
-			Address:         n.Address,
-			Port:            n.Port,
-			RemoteAS:        n.ASN,
-			HoldTime:        n.HoldTime,
-			KeepaliveTime:   n.KeepaliveTime,
-			ConnectTime:     n.ConnectTime,
-			Passive:         n.Passive,
-			EBGPMultihop:    n.EBGPMultihop,
-			GracefulRestart: n.GracefulRestart,
-			Password:        n.Password,
-			Families:        n.Families,
-			Audience:        route.Everyone,
-			From:            []route.Object{from},
-		})
-	}
-	slices.SortFunc(neighbors, func(a, b route.Neighbor) int { return a.Address.Compare(b.Address) })
-	return neighbors, nil
-}
-
 // pass collects the routes of one Reduce.
 type pass struct {
 	config config.Config
 	node   string
+	// attributes are those of every route.
+	attributes route.Attributes
 	// known are the subnets by name.
 	known    map[string]*subnet
 	routes   map[netip.Prefix]*route.Route
@@ -152,7 +99,7 @@ func (p *pass) announce(prefix netip.Prefix, from route.Object) bool {
 	}
 	r := p.routes[prefix]
 	if r == nil {
-		r = &route.Route{Prefix: prefix, To: everyone}
+		r = &route.Route{Prefix: prefix, Attributes: p.attributes, To: everyone}
 		p.routes[prefix] = r
 	}
 	r.From = append(r.From, from)

@@ -26,11 +26,13 @@ func speaks(announce config.Announce) config.Config {
 		ASN:      65000,
 		Announce: announce,
 		Neighbors: []config.Neighbor{{
-			Name:     "tor",
-			Address:  netip.MustParseAddr("10.0.1.1"),
-			Port:     179,
-			ASN:      route.RemoteASN(65001),
-			Families: []route.Family{route.IPv4Unicast, route.IPv6Unicast},
+			Name:    "tor",
+			Address: netip.MustParseAddr("10.0.1.1"),
+			Session: config.Session{
+				Port:     179,
+				ASN:      route.RemoteASN(65001),
+				Families: []route.Family{route.IPv4Unicast, route.IPv6Unicast},
+			},
 		}},
 	}
 }
@@ -59,7 +61,7 @@ func TestRouterID(t *testing.T) {
 		{name: "configured", nodes: []*Node{node("a", "10.0.1.2")}, id: "1.1.1.1", want: "1.1.1.1"},
 		{name: "configured, node unknown", id: "1.1.1.1", want: "1.1.1.1"},
 		{name: "node unknown", nodes: []*Node{node("b", "10.0.1.2")}, wantErr: "node a is not among the 1 nodes"},
-		{name: "IPv6 only", nodes: []*Node{node("a", "fd00::2")}, wantErr: "set routerID"},
+		{name: "IPv6 only", nodes: []*Node{node("a", "fd00::2")}, want: "77.151.129.18"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -132,6 +132,10 @@ func TestAdjRIBOut(t *testing.T) {
 		a.ASPath, a.LocalPreference = path, localPreference
 		return a
 	}
+	via := func(a Announcement, nextHop string) Announcement {
+		a.NextHop = netip.MustParseAddr(nextHop)
+		return a
+	}
 	tests := []struct {
 		name     string
 		neighbor Neighbor
@@ -142,12 +146,19 @@ func TestAdjRIBOut(t *testing.T) {
 			with(first, nil, 100), with(third, nil, 200),
 			with(Announcement{Prefix: netip.MustParsePrefix("fd00::1/128")}, nil, 100),
 		}},
+		{"with another AS and next hops", Neighbor{
+			RemoteAS: RemoteASN(65001), LocalAS: 65099, Families: []Family{IPv4Unicast, IPv6Unicast}, Audience: Everyone,
+			NextHop: NextHop{IPv4: netip.MustParseAddr("192.0.2.9"), IPv6: netip.MustParseAddr("2001:db8::9")},
+		}, RIB{
+			with(via(first, "192.0.2.9"), []ASN{65099}, 0), with(via(third, "192.0.2.9"), []ASN{65099}, 0),
+			with(via(Announcement{Prefix: netip.MustParsePrefix("fd00::1/128")}, "2001:db8::9"), []ASN{65099}, 0),
+		}},
 		{"of no audience", Neighbor{RemoteAS: External, Families: []Family{IPv4Unicast}, Audience: "nobody"}, RIB{}},
 		{"of no family", Neighbor{RemoteAS: External, Audience: Everyone}, RIB{}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if diff := cmp.Diff(tt.want, r.AdjRIBOut(tt.neighbor), cmpopts.EquateComparable(netip.Prefix{})); diff != "" {
+			if diff := cmp.Diff(tt.want, r.AdjRIBOut(tt.neighbor), cmpopts.EquateComparable(netip.Prefix{}, netip.Addr{})); diff != "" {
 				t.Errorf("Adj-RIB-Out (-want +got):\n%s", diff)
 			}
 		})

@@ -21,7 +21,7 @@ func ParseASN(s string) (ASN, error) {
 	}
 	switch n {
 	case 0, 23456, 65535, 4294967295:
-		return 0, fmt.Errorf("AS %d is reserved and cannot be used: private ones are 64512-65534 and 4200000000-4294967294", n)
+		return 0, fmt.Errorf("AS %d is reserved and cannot be used: write another, private ones are 64512-65534 and 4200000000-4294967294", n)
 	}
 	return ASN(n), nil
 }
@@ -145,6 +145,49 @@ func (f *Family) UnmarshalText(text []byte) error {
 // Community is a community of RFC 1997: the upper 16 bits are an AS number, the lower ones its own value.
 type Community uint32
 
+// wellKnown are the names that FRR has for communities (RFC 1997, 3765, 7999 and 8326).
+var wellKnown = map[string]Community{
+	"graceful-shutdown": 0xffff0000,
+	"blackhole":         0xffff029a,
+	"no-export":         0xffffff01,
+	"no-advertise":      0xffffff02,
+	"local-as":          0xffffff03,
+	"no-peer":           0xffffff04,
+}
+
+// UnmarshalText reads two numbers, such as "65000:100", or one of the names no-export, no-advertise, local-as, no-peer,
+// blackhole and graceful-shutdown.
+func (c *Community) UnmarshalText(text []byte) error {
+	if known, ok := wellKnown[string(text)]; ok {
+		*c = known
+		return nil
+	}
+	numbers, err := parseNumbers(string(text), 2, 16)
+	if err != nil {
+		return fmt.Errorf("%q is not a community: write two numbers from 0 to 65535, such as 65000:100, or one of "+
+			"no-peer, blackhole, graceful-shutdown", text)
+	}
+	*c = Community(numbers[0]<<16 | numbers[1])
+	return nil
+}
+
+// parseNumbers reads n numbers of so many bits, with a colon between them.
+func parseNumbers(s string, n, bits int) ([]uint32, error) {
+	parts := strings.Split(s, ":")
+	if len(parts) != n {
+		return nil, fmt.Errorf("%d numbers, want %d", len(parts), n)
+	}
+	numbers := make([]uint32, n)
+	for i, part := range parts {
+		number, err := strconv.ParseUint(part, 10, bits)
+		if err != nil {
+			return nil, err
+		}
+		numbers[i] = uint32(number)
+	}
+	return numbers, nil
+}
+
 // String gives "65000:100".
 func (c Community) String() string { return fmt.Sprintf("%d:%d", uint32(c)>>16, uint32(c)&0xffff) }
 
@@ -155,6 +198,20 @@ func (c Community) MarshalText() ([]byte, error) { return []byte(c.String()), ni
 type LargeCommunity struct {
 	// GlobalAdministrator is an AS number; the other two mean what that AS says.
 	GlobalAdministrator, LocalData1, LocalData2 uint32
+}
+
+// MarkerData is the LocalData1 of the large communities that mark routes inside FRR, those of our own AS numbers. No other
+// use can be made of them: they are taken away from what comes in and from what leaves.
+const MarkerData = 4242
+
+// UnmarshalText reads three numbers, such as "65000:1:2".
+func (c *LargeCommunity) UnmarshalText(text []byte) error {
+	numbers, err := parseNumbers(string(text), 3, 32)
+	if err != nil {
+		return fmt.Errorf("%q is not a large community: write three numbers from 0 to 4294967295, such as 65000:1:2", text)
+	}
+	*c = LargeCommunity{GlobalAdministrator: numbers[0], LocalData1: numbers[1], LocalData2: numbers[2]}
+	return nil
 }
 
 // String gives "65000:1:2".
