@@ -40,8 +40,8 @@ func (c Change) String() string {
 // Diff gives what turns running into wanted, both of which hold only what is ours (Owned). It costs time linear in their
 // size.
 //
-// The order: routers that go; lists and route-maps that come or change; the routers that stay or come; last the route-maps
-// and lists that go, which nothing uses any more.
+// The order: routers that go; profiles of BFD, lists and route-maps that come or change; the routers that stay or come; last
+// the route-maps, lists and profiles that go, which nothing uses any more.
 func Diff(running, wanted Tree) Change {
 	var c Change
 	old := index(running, topKey)
@@ -64,6 +64,11 @@ func Diff(running, wanted Tree) Change {
 			pairs[i].running = nil
 		}
 	}
+	for _, p := range pairs {
+		if isProfile(p.wanted) {
+			c.profile(p)
+		}
+	}
 	for _, isKind := range []func(*Statement) bool{isList, isRouteMap} {
 		for _, p := range pairs {
 			if isKind(p.wanted) {
@@ -81,6 +86,13 @@ func Diff(running, wanted Tree) Change {
 			if isKind(s) && old[topKey(s)] == s {
 				c.add("no " + s.Text)
 			}
+		}
+	}
+	for _, s := range running {
+		if isProfile(s) && old[topKey(s)] == s {
+			c.add("bfd")
+			c.add(" no " + s.Text)
+			c.add("exit")
 		}
 	}
 	return c
@@ -116,6 +128,21 @@ func (c *Change) object(p pair) {
 	if isRouteMap(p.wanted) {
 		c.add("exit")
 	}
+}
+
+// profile brings in a profile of BFD, or puts right what a hand changed in it.
+func (c *Change) profile(p pair) {
+	var old Tree
+	if p.running != nil {
+		if old = p.running.Children; equal(old, p.wanted.Children) {
+			return
+		}
+	}
+	c.add("bfd")
+	c.add(" " + p.wanted.Text)
+	c.statements("  ", old, p.wanted.Children, nil)
+	c.add(" exit")
+	c.add("exit")
 }
 
 // router brings one BGP instance to what is wanted: first itself and its neighbors, then each address family.
@@ -172,8 +199,16 @@ func (c *Change) statements(indent string, running, wanted Tree, gone map[string
 		stays[childKey(w)] = w.Text
 	}
 	has := make(map[string]string, len(running))
+	// What keeps routes out of the kernel comes before, and goes after, the policies that accept them.
+	var last []string
 	for _, r := range running {
 		if isFamily(r) {
+			continue
+		}
+		if n := neighborOf(strings.TrimPrefix(r.Text, "no ")); gone[n] {
+			if isRemoteAS(r.Text) {
+				c.add("%sno neighbor %s", indent, n)
+			}
 			continue
 		}
 		key := childKey(r)
@@ -181,22 +216,25 @@ func (c *Change) statements(indent string, running, wanted Tree, gone map[string
 		if _, ok := stays[key]; ok {
 			continue
 		}
-		if n := neighborOf(r.Text); gone[n] {
-			if isRemoteAS(r.Text) {
-				c.add("%sno neighbor %s", indent, n)
-			}
+		if isTableMap(r) {
+			last = append(last, indent+negate(r.Text))
 			continue
 		}
 		c.add(indent + negate(r.Text))
 	}
-	for _, w := range wanted {
-		if !isFamily(w) && has[childKey(w)] != w.Text {
-			c.add(indent + w.Text)
+	for _, tableMaps := range []bool{true, false} {
+		for _, w := range wanted {
+			if isTableMap(w) == tableMaps && !isFamily(w) && has[childKey(w)] != w.Text {
+				c.add(indent + w.Text)
+			}
 		}
 	}
+	c.lines = append(c.lines, last...)
 }
 
-// removedNeighbors gives the neighbors that running has and wanted has not.
+// removedNeighbors gives the neighbors that running has and wanted has not, or has with another AS: what FRR takes for a
+// neighbor depends on whether it is internal, and so does what it lets be taken back. Such a one comes again whole; its
+// session ends either way.
 func removedNeighbors(running, wanted *Statement) map[string]bool {
 	gone := make(map[string]bool)
 	for _, s := range running.Children {
@@ -204,8 +242,12 @@ func removedNeighbors(running, wanted *Statement) map[string]bool {
 			gone[neighborOf(s.Text)] = true
 		}
 	}
+	stands := make(map[string]bool)
+	for _, s := range running.Children {
+		stands[s.Text] = true
+	}
 	for _, s := range wanted.Children {
-		if isRemoteAS(s.Text) {
+		if isRemoteAS(s.Text) && stands[s.Text] {
 			delete(gone, neighborOf(s.Text))
 		}
 	}

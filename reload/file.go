@@ -40,14 +40,38 @@ const foreignHeading = "! Not Fairlead's: kept as it was found.\n"
 // profile of defaults and the end of the file are not kept.
 func merge(wanted, existing []byte) []byte {
 	var foreign bytes.Buffer
-	var in block
+	var block []string
+	// flat says that the lines of a router or a route-map are not indented, as people may write them.
+	flat := false
+	keep := func() {
+		for _, line := range notOurs(block) {
+			fmt.Fprintln(&foreign, line)
+		}
+		block, flat = nil, false
+	}
 	for line := range bytes.Lines(existing) {
 		text := strings.TrimRight(string(line), " \t\r\n")
-		if text == "end" || strings.HasPrefix(text, "frr defaults ") || !in.keeps(text) {
+		bare := strings.TrimLeft(text, " \t")
+		if bare == "" || bare[0] == '!' || bare[0] == '#' || text == "end" || strings.HasPrefix(text, "frr defaults ") {
 			continue
 		}
-		fmt.Fprintln(&foreign, text)
+		indented := bare != text
+		if len(block) == 1 {
+			flat = !indented && opensContext(block[0])
+		}
+		inside := indented || strings.HasPrefix(text, "exit") || flat && insideFlat(text)
+		switch {
+		case inside && len(block) == 0:
+			// It belongs to nothing.
+			continue
+		case !inside:
+			keep()
+		}
+		if block = append(block, text); text == "exit" {
+			keep()
+		}
 	}
+	keep()
 	if foreign.Len() == 0 {
 		return wanted
 	}
@@ -55,55 +79,49 @@ func merge(wanted, existing []byte) []byte {
 	return bytes.Join([][]byte{body, []byte(foreignHeading), foreign.Bytes(), []byte("!\nend\n")}, nil)
 }
 
-// standsAtTop reports whether a line without indentation cannot be inside a router or a route-map.
-func standsAtTop(text string) bool {
+// notOurs gives the lines of one statement with its context that are not ours: all or none, but for bfd, where the profiles
+// of others stand beside ours.
+func notOurs(block []string) []string {
+	if len(block) == 0 || len(Parse([]byte(strings.Join(block, "\n"))).Owned()) == 0 {
+		return block
+	}
+	if block[0] != "bfd" {
+		return nil
+	}
+	var kept []string
+	inside, ours := false, false
+	for _, line := range block {
+		profile, begins := strings.CutPrefix(line, " profile ")
+		if begins {
+			ours = strings.HasPrefix(profile, namespace)
+		}
+		if !ours && line != " !" {
+			kept = append(kept, line)
+			inside = inside || strings.HasPrefix(line, " ")
+		}
+		ours = ours && line != " exit"
+	}
+	if !inside {
+		return nil
+	}
+	return kept
+}
+
+// opensContext reports whether a line begins a router or a route-map.
+func opensContext(line string) bool {
+	s := &Statement{Text: line}
+	return isRouter(s) || isRouteMap(s)
+}
+
+// insideFlat reports whether a line without indentation can only be inside a router or a route-map.
+func insideFlat(text string) bool {
 	for _, words := range []string{
-		"access-list ", "bfd", "bgp as-path ", "bgp community-list ", "bgp extcommunity-list ", "bgp large-community-list ", "debug ",
-		"enable ", "frr ", "hostname ", "interface ", "ip prefix-list ", "ip route ", "ipv6 prefix-list ", "ipv6 route ", "key chain ",
-		"line ", "log ", "route-map ", "router ", "service ", "vrf ",
+		"address-family ", "aggregate-address ", "bgp ", "call ", "continue", "description ", "distance ", "match ", "maximum-paths ",
+		"neighbor ", "network ", "no bgp ", "no neighbor ", "on-match ", "redistribute ", "set ", "table-map ", "timers ",
 	} {
 		if strings.HasPrefix(text, words) {
-			return true
+			return !strings.Contains(text, "-list ") && !strings.HasPrefix(text, "bgp as-path ") || strings.HasPrefix(text, "match ")
 		}
 	}
 	return false
-}
-
-// block follows the lines of a frr.conf, which people may write without indentation, and knows which belong to a context
-// of ours.
-type block struct {
-	// ours is set inside such a context; flat says that its lines are not indented, unknown until the first of them.
-	ours, flat, unknown bool
-}
-
-// keeps takes the next line and reports whether it is a statement that is not ours.
-func (b *block) keeps(text string) bool {
-	bare := strings.TrimLeft(text, " \t")
-	comment := bare == "" || bare[0] == '!' || bare[0] == '#'
-	indented := bare != text
-	if b.ours {
-		switch {
-		case bare == "exit" && !indented:
-			b.ours = false
-			return false
-		case comment:
-			return false
-		}
-		if b.unknown {
-			b.flat, b.unknown = !indented, false
-		}
-		if indented || b.flat && !standsAtTop(bare) {
-			return false
-		}
-		b.ours = false
-	}
-	if comment {
-		return false
-	}
-	if s := (&Statement{Text: strings.Join(strings.Fields(text), " ")}); !indented && s.owned() {
-		opens := isRouter(s) || isRouteMap(s)
-		*b = block{ours: opens, unknown: opens}
-		return false
-	}
-	return true
 }

@@ -66,12 +66,13 @@ func shell(r *lab.Router) frr.Vtysh {
 // From any configuration that render can write to any other, the difference leaves FRR as if it had started from the
 // wanted one, what others configured stays, and frr-reload.py finds nothing more to do.
 func TestFromAnyToAny(t *testing.T) {
-	const foreign = "ip prefix-list OPERATOR seq 5 permit 192.0.2.0/24\nroute-map OPERATOR permit 10\n match ip address prefix-list OPERATOR\nexit\n"
+	const foreign = "ip prefix-list OPERATOR seq 5 permit 192.0.2.0/24\nroute-map OPERATOR permit 10\n match ip address prefix-list OPERATOR\nexit\n" +
+		"bfd\n profile OPERATOR\n  detect-multiplier 9\n exit\nexit\n"
 	configs := goldens(t)
 	for _, version := range lab.Versions(t) {
 		t.Run(version.Name, func(t *testing.T) {
 			t.Parallel()
-			router := lab.NewNamespace(t, "walk").StartFRR(t, version, foreign)
+			router := lab.NewNamespace(t, "walk").StartFRR(t, version, foreign, lab.WithDaemons("bfdd"))
 			file := filepath.Join(t.TempDir(), "frr.conf")
 			if err := os.WriteFile(file, []byte(foreign), 0o600); err != nil {
 				t.Fatal(err)

@@ -34,8 +34,8 @@ func write(t Tree, indent string) string {
 	var out strings.Builder
 	for _, s := range t {
 		fmt.Fprintf(&out, "%s%s\n%s", indent, s.Text, write(s.Children, indent+" "))
-		if indent == "" {
-			out.WriteString("exit\n!\n")
+		if indent == "" || isProfile(s) {
+			out.WriteString(indent + "exit\n" + indent + "!\n")
 		}
 	}
 	return out.String()
@@ -74,7 +74,7 @@ func (m *model) Apply(_ context.Context, script []byte) error {
 }
 
 func opens(text string) bool {
-	return strings.HasPrefix(text, "router bgp ") || strings.HasPrefix(text, "route-map ") || strings.HasPrefix(text, "address-family ")
+	return text == "bfd" || strings.HasPrefix(text, "profile ") || strings.HasPrefix(text, "router bgp ") || strings.HasPrefix(text, "route-map ") || strings.HasPrefix(text, "address-family ")
 }
 
 // statement does one line in the context that path ends in, and gives the context that it opens.
@@ -132,12 +132,23 @@ func (m *model) usable(path []*Statement, text string) error {
 	if i := slices.Index(words, "route-map"); i > 0 && !m.defines("route-map "+words[i+1]+" ") {
 		return errors.New("% that route-map is not there")
 	}
-	for _, use := range []string{"match large-community ", "set large-comm-list "} {
+	if rest, ok := strings.CutPrefix(text, "table-map "); ok && !m.defines("route-map "+rest+" ") {
+		return errors.New("% that route-map is not there")
+	}
+	if words[0] == "neighbor" && words[2] == "bfd" && len(words) == 5 && !m.uses("profile "+words[4]+" ") {
+		return errors.New("% that profile is not there")
+	}
+	for _, use := range uses {
 		if rest, ok := strings.CutPrefix(text, use); ok && !m.defines(" "+strings.Fields(rest)[0]+" seq") {
 			return errors.New("% that list is not there")
 		}
 	}
 	return nil
+}
+
+// uses are the statements of a route-map that name a list.
+var uses = []string{
+	"match large-community ", "set large-comm-list ", "match as-path ", "match ip address prefix-list ", "match ipv6 address prefix-list ",
 }
 
 func (m *model) defines(words string) bool {
@@ -152,18 +163,28 @@ func (m *model) uses(words string) bool {
 	return slices.ContainsFunc(m.running, func(s *Statement) bool { return walk(s.Children) })
 }
 
+// matches reports whether a route-map uses the list of that name.
+func (m *model) matches(list string) bool {
+	return slices.ContainsFunc(uses, func(use string) bool { return m.uses(use + list + " ") })
+}
+
 // undo takes a statement back.
 func (m *model) undo(path []*Statement, text string) error {
 	context := path[len(path)-1]
 	words := strings.Fields(text)
 	switch {
 	case len(path) == 1 && words[0] == "router":
+		if err := remove(context, text); err == nil {
+			return nil
+		}
 		return remove(context, strings.Replace(text, " vrf ", " view ", 1))
-	case len(path) == 1 && words[0] == "route-map" && m.uses(" route-map "+words[1]+" "):
+	case len(path) == 1 && words[0] == "route-map" && (m.uses(" route-map "+words[1]+" ") || m.uses("table-map "+words[1]+" ")):
 		return errors.New("% that route-map is in use")
-	case len(path) == 1 && len(words) > 3 && words[1] == "large-community-list" && m.uses(" "+words[3]+" "):
+	case len(path) == 1 && listWords(text) > 0 && m.matches(words[listWords(text)-3]):
 		return errors.New("% that list is in use")
-	case len(path) == 1:
+	case words[0] == "profile" && m.uses(" bfd profile "+words[1]+" "):
+		return errors.New("% that profile is in use")
+	case len(path) == 1 || words[0] == "profile":
 		return remove(context, text)
 	case words[0] == "neighbor" && len(words) == 2:
 		return m.undoNeighbor(path, words[1])

@@ -14,6 +14,9 @@ type FRR interface {
 	Apply(ctx context.Context, script []byte) error
 }
 
+// ErrNotKept is wrapped by the error of an Apply that FRR took, and whose configuration could not be written to its file.
+var ErrNotKept = errors.New("keep the configuration in")
+
 // Reloader makes an FRR hold one configuration after another. It is not safe for concurrent use. The zero Reloader is not
 // usable; make one with New.
 type Reloader struct {
@@ -58,7 +61,7 @@ func (r *Reloader) Apply(ctx context.Context, wanted []byte) (Change, error) {
 	}
 	r.applied, r.known, r.good, r.hasGood = tree, true, tree, true
 	if err := r.file.save(wanted); err != nil {
-		return change, fmt.Errorf("keep %s: %w", r.file.Path, err)
+		return change, fmt.Errorf("%w %s: %w", ErrNotKept, r.file.Path, err)
 	}
 	return change, nil
 }

@@ -7,11 +7,28 @@ import "strings"
 
 func isRouter(s *Statement) bool   { return strings.HasPrefix(s.Text, "router bgp ") }
 func isRouteMap(s *Statement) bool { return strings.HasPrefix(s.Text, "route-map ") }
-func isList(s *Statement) bool     { return strings.HasPrefix(s.Text, "bgp large-community-list ") }
+func isProfile(s *Statement) bool  { return strings.HasPrefix(s.Text, "profile ") }
+func isTableMap(s *Statement) bool { return strings.HasPrefix(s.Text, "table-map ") }
 func isFamily(s *Statement) bool   { return strings.HasPrefix(s.Text, "address-family ") }
 
-// topKey gives the identity of a statement at the top of a configuration. There is one default router and one of each view,
-// whatever its AS; an entry of a route-map is known by its sequence number, permit or deny; and so is one of a list.
+// isList reports whether a statement is an entry of a list that a route-map can match.
+func isList(s *Statement) bool { return listWords(s.Text) > 0 }
+
+// listWords gives how many words of an entry of a list say which entry it is, its name and its sequence number last; 0 means
+// that it is none.
+func listWords(text string) int {
+	for prefix, words := range map[string]int{
+		"bgp large-community-list ": 6, "bgp as-path access-list ": 6, "ip prefix-list ": 5, "ipv6 prefix-list ": 5,
+	} {
+		if strings.HasPrefix(text, prefix) {
+			return words
+		}
+	}
+	return 0
+}
+
+// topKey gives the identity of a statement at the top of a configuration. There is one default router and one of each view
+// and VRF, whatever its AS; an entry of a route-map is known by its sequence number, permit or deny; and so is one of a list.
 func topKey(s *Statement) string {
 	words := strings.Fields(s.Text)
 	switch {
@@ -19,8 +36,9 @@ func topKey(s *Statement) string {
 		return "router bgp " + strings.Join(words[3:], " ")
 	case isRouteMap(s) && len(words) == 4:
 		return "route-map " + words[1] + " " + words[3]
-	case isList(s) && len(words) >= 6:
-		return strings.Join(words[:6], " ")
+	}
+	if n := listWords(s.Text); n > 0 && len(words) >= n {
+		return strings.Join(words[:n], " ")
 	}
 	return s.Text
 }
@@ -37,7 +55,8 @@ var singleValued = []string{
 
 // singleValuedNeighbor are the same for what stands behind "neighbor ADDRESS". The longer of two comes first.
 var singleValuedNeighbor = []string{
-	"remote-as", "password", "port", "ebgp-multihop", "timers connect", "timers",
+	"remote-as", "interface", "local-as", "description", "bfd profile", "password", "port", "ebgp-multihop", "ttl-security hops",
+	"update-source", "timers connect", "timers", "maximum-prefix-out", "maximum-prefix", "allowas-in",
 }
 
 // childKey gives the identity of a statement inside a router or an address family.
@@ -48,6 +67,8 @@ func childKey(s *Statement) string {
 		return "network " + prefix
 	case strings.HasPrefix(s.Text, "neighbor "):
 		return neighborKey(s.Text)
+	case strings.HasPrefix(s.Text, "table-map "):
+		return "table-map"
 	case strings.HasPrefix(s.Text, "bgp "):
 		for _, words := range singleValued {
 			if strings.HasPrefix(s.Text, words+" ") {
@@ -73,7 +94,7 @@ func neighborKey(text string) string {
 	return text
 }
 
-// neighborOf gives the address of a neighbor's statement, or "" of any other.
+// neighborOf gives the address or the interface of a neighbor's statement, or "" of any other.
 func neighborOf(text string) string {
 	rest, ok := strings.CutPrefix(text, "neighbor ")
 	if !ok {
@@ -86,7 +107,8 @@ func neighborOf(text string) string {
 // isRemoteAS reports whether a statement is the one that makes a neighbor exist.
 func isRemoteAS(text string) bool {
 	n := neighborOf(text)
-	return n != "" && strings.HasPrefix(text, "neighbor "+n+" remote-as ")
+	setting, ok := strings.CutPrefix(text, "neighbor "+n+" ")
+	return ok && n != "" && (strings.HasPrefix(setting, "remote-as ") || strings.HasPrefix(setting, "interface "))
 }
 
 // removeRouter gives the statement that removes a router. A view is removed under the name of a VRF: FRR 10.3 finds no

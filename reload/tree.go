@@ -3,6 +3,7 @@ package reload
 import (
 	"bytes"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -89,7 +90,11 @@ func (t Tree) Profile() string {
 func (t Tree) Owned() Tree {
 	var owned Tree
 	for _, s := range t {
-		if s.owned() {
+		switch {
+		case s.Text == "bfd":
+			// Its profiles stand for themselves: those of others stand beside ours.
+			owned = append(owned, s.Children.Owned()...)
+		case s.owned():
 			owned = append(owned, s)
 		}
 	}
@@ -101,13 +106,23 @@ func (s *Statement) owned() bool {
 	words := strings.Fields(s.Text)
 	switch {
 	case len(words) >= 3 && words[0] == "router" && words[1] == "bgp":
-		return len(words) == 3 || words[3] == "view"
-	case len(words) >= 2 && words[0] == "route-map":
+		return len(words) == 3 || words[3] == "view" || s.usesOurs()
+	case len(words) >= 2 && (words[0] == "route-map" || words[0] == "profile"):
 		return strings.HasPrefix(words[1], namespace)
-	case len(words) >= 4 && words[0] == "bgp" && words[1] == "large-community-list":
-		return strings.HasPrefix(words[3], namespace)
+	}
+	if n := listWords(s.Text); n > 0 && len(words) >= n {
+		// "NAME seq NUMBER" ends the words that say which entry it is.
+		return strings.HasPrefix(words[n-3], namespace)
 	}
 	return false
+}
+
+// usesOurs reports whether a statement inside s names an object of ours. That is how an instance of a VRF is known as ours:
+// the operator can have others.
+func (s *Statement) usesOurs() bool {
+	return slices.ContainsFunc(s.Children, func(c *Statement) bool {
+		return strings.Contains(c.Text, " route-map "+namespace) || c.usesOurs()
+	})
 }
 
 // namespace begins the name of every FRR object that is ours and needs one.

@@ -22,6 +22,15 @@ func cases() map[string]route.Speaker {
 		"both-on-ipv4":     one(bothOnIPv4()),
 		"ipv6-only":        one(ipv6Only()),
 		"views":            views(),
+		"unnumbered":       one(unnumbered()),
+		"bfd":              one(bfd()),
+		"session-keys":     one(sessionKeys()),
+		"family-keys":      one(familyKeys()),
+		"receive":          one(receive()),
+		"transit":          one(transit()),
+		"receive-in-views": receiveInViews(),
+		"reflector":        one(reflector()),
+		"vrf":              vrf(),
 	}
 }
 
@@ -184,5 +193,137 @@ func views() route.Speaker {
 	second.Name, second.ASN, second.RouterID = "mesh", 65030, netip.MustParseAddr("10.0.1.9")
 	second.Neighbors = []route.Neighbor{neighbor("10.0.2.1", route.RemoteASN(65030))}
 	s.Routers = append(s.Routers, second)
+	return s
+}
+
+func unnumbered() route.Router {
+	both := []route.Family{route.IPv4Unicast, route.IPv6Unicast}
+	on := func(ifname string, remote route.RemoteAS) route.Neighbor {
+		return neighbor("::", remote, func(n *route.Neighbor) { n.Address, n.Interface, n.Families = netip.Addr{}, ifname, both })
+	}
+	r := oneSwitch()
+	r.Neighbors = append(r.Neighbors, on("eth0", route.External), on("eth1.100", route.RemoteASN(65030)))
+	r.Neighbors[2].ExtendedNextHop = true
+	return r
+}
+
+func bfd() route.Router {
+	with := func(b route.BFD) func(*route.Neighbor) { return func(n *route.Neighbor) { n.BFD = b } }
+	fast := route.BFD{On: true, ReceiveInterval: 50 * time.Millisecond, TransmitInterval: 60 * time.Millisecond, DetectMultiplier: 5}
+	return route.Router{Neighbors: []route.Neighbor{
+		neighbor("10.0.1.1", route.RemoteASN(65001), with(route.BFD{On: true})),
+		neighbor("10.0.1.3", route.RemoteASN(65001), with(fast)),
+		neighbor("10.0.1.4", route.RemoteASN(65001), with(fast)),
+		neighbor("10.0.1.5", route.RemoteASN(65001), with(route.BFD{
+			On: true, ReceiveInterval: 300 * time.Millisecond, TransmitInterval: 300 * time.Millisecond, DetectMultiplier: 3,
+		})),
+		neighbor("10.0.1.6", route.RemoteASN(65001), with(route.BFD{On: true, DetectMultiplier: 10})),
+	}}
+}
+
+// sessionKeys has every setting of a session that every-setting has not.
+func sessionKeys() route.Router {
+	return route.Router{
+		Neighbors: []route.Neighbor{
+			neighbor("10.0.1.1", route.RemoteASN(65001), func(n *route.Neighbor) {
+				n.LocalAS, n.Description, n.Source = 65099, "the  first ToR, rack 5! # ", netip.MustParseAddr("10.0.1.2")
+				n.BFD, n.Password, n.Port, n.Passive, n.TTLSecurityHops = route.BFD{On: true, DetectMultiplier: 5}, "secret", 1179, true, 1
+				n.ConnectTime, n.GracefulRestart = 5*time.Second, true
+			}),
+			neighbor("fd00::1", route.RemoteASN(65001), func(n *route.Neighbor) {
+				n.Families = []route.Family{route.IPv4Unicast, route.IPv6Unicast}
+				n.ExtendedNextHop, n.GracefulRestart, n.ConnectTime = true, true, 5*time.Second
+				n.Source, n.TTLSecurityHops = netip.MustParseAddr("fd00::2"), 254
+			}),
+		},
+		Routes: routes(route.Attributes{}, "10.16.0.5/32", "fd00:10:16::5/128"),
+	}
+}
+
+// familyKeys has every setting of a neighbor in an address family.
+func familyKeys() route.Router {
+	both := []route.Family{route.IPv4Unicast, route.IPv6Unicast}
+	return route.Router{
+		Neighbors: []route.Neighbor{
+			neighbor("10.0.1.1", route.RemoteASN(65001), func(n *route.Neighbor) {
+				n.Families, n.MaximumPrefix, n.MaximumPrefixOut, n.AllowASIn = both, 1000, 100, 2
+				n.NextHop = route.NextHop{IPv4: netip.MustParseAddr("10.9.9.9"), IPv6: netip.MustParseAddr("fd00::9")}
+			}),
+			neighbor("10.0.1.3", route.RemoteASN(65001), func(n *route.Neighbor) {
+				n.AllowASIn, n.NextHop = 3, route.NextHop{Unchanged: true}
+			}),
+			neighbor("10.0.1.4", route.Internal, func(n *route.Neighbor) { n.AllowASIn, n.NextHop = 1, route.NextHop{Self: true} }),
+			neighbor("10.0.1.5", route.RemoteASN(65001), func(n *route.Neighbor) {
+				n.NextHop = route.NextHop{IPv4: netip.MustParseAddr("10.9.9.9")}
+			}),
+		},
+		Routes: routes(route.Attributes{}, "10.16.0.5/32", "fd00:10:16::5/128"),
+	}
+}
+
+// accept gives ranges as "PREFIX GE LE" have them.
+func accept(ranges ...route.PrefixRange) func(*route.Neighbor) {
+	return func(n *route.Neighbor) { n.Receive.Prefixes = ranges }
+}
+
+func within(prefix string, ge, le uint8) route.PrefixRange {
+	return route.PrefixRange{Prefix: netip.MustParsePrefix(prefix), GE: ge, LE: le}
+}
+
+func receive() route.Router {
+	both := func(n *route.Neighbor) { n.Families = []route.Family{route.IPv4Unicast, route.IPv6Unicast} }
+	installed := func(n *route.Neighbor) { n.Receive.Install = true }
+	all := func(n *route.Neighbor) { n.Receive.All = true }
+	return route.Router{
+		Neighbors: []route.Neighbor{
+			neighbor("10.0.1.1", route.RemoteASN(65001), both, accept(within("0.0.0.0/0", 0, 0), within("::/0", 0, 0)), installed),
+			neighbor("10.0.1.3", route.RemoteASN(65001), both, all),
+			neighbor("10.0.1.4", route.RemoteASN(65001), both, accept(
+				within("10.0.0.0/8", 9, 32), within("10.0.0.0/8", 0, 24), within("172.16.0.0/12", 24, 0), within("192.168.0.0/16", 16, 0),
+				within("192.168.0.0/16", 16, 24), within("192.0.2.0/24", 0, 24), within("198.51.100.0/24", 0, 0),
+			)),
+			neighbor("10.0.1.5", route.RemoteASN(65001), all, installed, func(n *route.Neighbor) { n.AllowASIn = 1 }),
+			neighbor("10.0.1.6", route.RemoteASN(65002), func(n *route.Neighbor) { n.LocalAS = 65099 }),
+		},
+		Routes: routes(route.Attributes{}, "10.16.0.5/32", "fd00:10:16::5/128"),
+	}
+}
+
+func transit() route.Router {
+	r := receive()
+	r.Neighbors[1].Transit = []string{"10.0.1.1", "not-on-this-node"}
+	r.Neighbors[4].Transit = []string{"10.0.1.1", "10.0.1.4"}
+	return r
+}
+
+func receiveInViews() route.Speaker {
+	s := views()
+	for i := range s.Routers {
+		s.Routers[i].Neighbors[0].Receive.All = true
+	}
+	return s
+}
+
+func reflector() route.Router {
+	client := func(n *route.Neighbor) { n.RouteReflectorClient, n.Receive.All, n.GracefulRestart = true, true, true }
+	return route.Router{
+		ClusterID: netip.MustParseAddr("10.0.0.9"),
+		GracefulRestart: route.GracefulRestart{
+			RestartTime: 90 * time.Second,
+		},
+		Neighbors: []route.Neighbor{
+			neighbor("10.0.1.4", route.Internal, client, func(n *route.Neighbor) { n.Transit = []string{"10.0.1.5"} }),
+			neighbor("10.0.1.5", route.RemoteASN(65000), client, func(n *route.Neighbor) { n.Transit = []string{"10.0.1.4"} }),
+		},
+		Routes: routes(route.Attributes{}, "10.16.0.5/32"),
+	}
+}
+
+func vrf() route.Speaker {
+	s := views()
+	s.Routers[1].VRF = true
+	s.Routers[1].Neighbors[0].Receive = route.Receive{All: true, Install: true}
+	// It would use nothing of ours, and is not written.
+	s.Routers = append(s.Routers, route.Router{Name: "none", VRF: true, ASN: 65000, RouterID: s.Routers[0].RouterID})
 	return s
 }

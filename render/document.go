@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
@@ -21,29 +22,34 @@ const (
 	defaultRestartTime  = 120 * time.Second
 	defaultDeferralTime = 360 * time.Second
 	defaultStaleTime    = 360 * time.Second
+	defaultBFDInterval  = 300 * time.Millisecond
+	defaultBFDDetect    = 3
 )
 
-// layout collects the objects of a speaker by what they hold, so that what is equal is one object with one name.
-type layout struct {
-	hash      digest
-	groups    map[string]*Group
-	audiences map[string]*Audience
-}
+// families are those of a router, in FRR's order.
+func families() []route.Family { return []route.Family{route.IPv4Unicast, route.IPv6Unicast} }
 
-// draft is a router whose objects are known but not yet named: groups stand beside its routes, audiences beside its
-// neighbors.
+// draft is a router whose objects are known but not yet named: groups stand beside its routes, the rest beside its
+// neighbors, for each family of theirs.
 type draft struct {
 	route.Router
-	groups    []*Group
-	audiences []*Audience
+	groups   []*Group
+	out      []map[route.Family]*Audience
+	in       []map[route.Family]*Inbound
+	profiles []*Profile
+	// table is nil where zebra is told nothing.
+	table *Table
 }
 
 // document lays a speaker out as FRR's objects.
 func document(s route.Speaker, hash digest) (Document, error) {
-	l := layout{hash: hash, groups: make(map[string]*Group), audiences: make(map[string]*Audience)}
-	drafts := make([]draft, len(s.Routers))
-	for i, r := range s.Routers {
-		drafts[i] = l.draft(r)
+	l := newLayout(s, hash)
+	var drafts []draft
+	for _, r := range s.Routers {
+		// An instance of a VRF is known as ours by the policy that it uses: one without any is not written.
+		if !r.VRF || len(r.Neighbors)+len(r.Routes) > 0 {
+			drafts = append(drafts, l.draft(r))
+		}
 	}
 	doc := l.named()
 	for _, d := range drafts {
@@ -56,10 +62,12 @@ func document(s route.Speaker, hash digest) (Document, error) {
 	return doc, nil
 }
 
-// draft finds the group of each of r's routes and the audience of each of its neighbors.
+// draft finds the group of each of r's routes, and the policy of each of its neighbors.
 func (l *layout) draft(r route.Router) draft {
-	d := draft{Router: r, groups: make([]*Group, len(r.Routes)), audiences: make([]*Audience, len(r.Neighbors))}
-	marks := markers(r.ASN, audiencesOf(r), l.hash)
+	r.Neighbors = slices.Clone(r.Neighbors)
+	slices.SortStableFunc(r.Neighbors, compareNeighbors)
+	d := draft{Router: r, groups: make([]*Group, len(r.Routes))}
+	marks := markers(r.ASN, subjectsOf(r), l.hash)
 	for i := range r.Routes {
 		if i > 0 && sameGroup(&r.Routes[i], &r.Routes[i-1]) {
 			d.groups[i] = d.groups[i-1]
@@ -67,120 +75,68 @@ func (l *layout) draft(r route.Router) draft {
 		}
 		d.groups[i] = l.group(&r.Routes[i], marks)
 	}
-	for i, n := range r.Neighbors {
-		d.audiences[i] = l.audience(r.ASN, marks[n.Audience])
+	accepts := false
+	for _, n := range r.Neighbors {
+		out, in := make(map[route.Family]*Audience), make(map[route.Family]*Inbound)
+		for _, f := range n.Families {
+			out[f] = l.audience(r.ASN, n, f, marks)
+			in[f] = l.inbound(n, f, marks)
+			accepts = accepts || in[f] != nil
+		}
+		d.out, d.in = append(d.out, out), append(d.in, in)
+		d.profiles = append(d.profiles, l.profile(n.BFD))
+	}
+	// A view tells zebra nothing.
+	if accepts && (r.Name == "" || r.VRF) {
+		d.table = l.table(marks[install])
 	}
 	return d
 }
 
-// audiencesOf gives every audience that r knows, of its routes and of its neighbors.
-func audiencesOf(r route.Router) []route.Audience {
-	set := make(map[route.Audience]bool)
-	for _, n := range r.Neighbors {
-		set[n.Audience] = true
+// compareNeighbors orders as FRR lists them: by interface, then by address.
+func compareNeighbors(a, b route.Neighbor) int {
+	if (a.Interface == "") != (b.Interface == "") {
+		return cmp.Compare(b.Interface, a.Interface)
 	}
-	for _, route := range r.Routes {
-		for _, a := range route.To {
-			set[a] = true
-		}
-	}
-	return slices.Collect(maps.Keys(set))
+	return cmp.Or(cmp.Compare(a.Interface, b.Interface), a.Address.Compare(b.Address))
 }
 
-// sameGroup reports whether two routes plainly belong to one group. It may say no where they do.
-func sameGroup(a, b *route.Route) bool {
-	return slices.Equal(a.To, b.To) &&
-		a.Attributes.LocalPreference == b.Attributes.LocalPreference && a.Attributes.MED == b.Attributes.MED &&
-		slices.Equal(a.Attributes.Communities, b.Attributes.Communities) &&
-		slices.Equal(a.Attributes.LargeCommunities, b.Attributes.LargeCommunities)
-}
-
-func (l *layout) group(r *route.Route, marks map[route.Audience]route.LargeCommunity) *Group {
-	g := Group{LocalPreference: r.Attributes.LocalPreference, MED: r.Attributes.MED}
-	for _, c := range r.Attributes.Communities {
-		g.Communities = append(g.Communities, communityName(c))
-	}
-	large := slices.Clone(r.Attributes.LargeCommunities)
-	for _, audience := range r.To {
-		large = append(large, marks[audience])
-	}
-	slices.SortFunc(large, compareLarge)
-	for _, c := range slices.Compact(large) {
-		g.LargeCommunities = append(g.LargeCommunities, c.String())
-	}
-	return shared(l.groups, g, "community %v large-community %v local-preference %d metric %d",
-		g.Communities, g.LargeCommunities, g.LocalPreference, g.MED)
-}
-
-func (l *layout) audience(asn route.ASN, mark route.LargeCommunity) *Audience {
-	a := Audience{Marker: mark, Markers: fmt.Sprintf("FL-MARKERS-%d", asn)}
-	return shared(l.audiences, a, "match %s delete %s", a.Marker, a.Markers)
-}
-
-// shared gives the object that has this content, and keeps o where none has it yet.
-func shared[T any](known map[string]*T, o T, format string, content ...any) *T {
-	key := fmt.Sprintf(format, content...)
-	if known[key] == nil {
-		known[key] = &o
-	}
-	return known[key]
-}
-
-// named gives every object its name and lists them by it.
-func (l *layout) named() Document {
-	var doc Document
-	for content, name := range names("FL-GROUP-", maps.Keys(l.groups), l.hash) {
-		l.groups[content].RouteMap = name
-		doc.Groups = append(doc.Groups, *l.groups[content])
-	}
-	lists := make(map[string]Markers)
-	for content, name := range names("", maps.Keys(l.audiences), l.hash) {
-		a := l.audiences[content]
-		a.RouteMap, a.List = "FL-OUT-"+name, "FL-TO-"+name
-		doc.Audiences = append(doc.Audiences, *a)
-		lists[a.Markers] = Markers{
-			List:    a.Markers,
-			Pattern: fmt.Sprintf("^%d:%d:", a.Marker.GlobalAdministrator, markerFunction),
-		}
-	}
-	doc.Markers = slices.Collect(maps.Values(lists))
-	slices.SortFunc(doc.Groups, func(a, b Group) int { return cmp.Compare(a.RouteMap, b.RouteMap) })
-	slices.SortFunc(doc.Audiences, func(a, b Audience) int { return cmp.Compare(a.RouteMap, b.RouteMap) })
-	slices.SortFunc(doc.Markers, func(a, b Markers) int { return cmp.Compare(a.List, b.List) })
-	return doc
-}
-
-// viewName is what FRR takes as the name of a view.
-var viewName = regexp.MustCompile(`^[A-Za-z0-9_.-]*$`)
+// objectName is what FRR takes as the name of a view, a VRF or an interface.
+var objectName = regexp.MustCompile(`^[A-Za-z0-9_.@+-]*$`)
 
 // router lays out one BGP instance, once its objects have names.
 func (d draft) router() (Router, error) {
 	if !d.RouterID.Is4() {
 		return Router{}, fmt.Errorf("render router %q: router ID %s is not an IPv4 address", d.Name, d.RouterID)
 	}
-	if !viewName.MatchString(d.Name) {
+	if !objectName.MatchString(d.Name) {
 		return Router{}, fmt.Errorf("render router %q: the name of a view has only letters, digits and ._-", d.Name)
 	}
 	r := Router{
 		View:         d.Name,
 		ASN:          d.ASN,
 		RouterID:     d.RouterID,
+		ClusterID:    text(d.ClusterID),
 		StaleTime:    seconds(d.GracefulRestart.StaleTime, defaultStaleTime),
 		RestartTime:  seconds(d.GracefulRestart.RestartTime, defaultRestartTime),
 		DeferralTime: seconds(d.GracefulRestart.DeferralTime, defaultDeferralTime),
 	}
-	if d.ClusterID.IsValid() {
-		r.ClusterID = d.ClusterID.String()
+	if d.VRF {
+		r.View, r.VRF = "", d.Name
 	}
-	for _, n := range d.Neighbors {
+	for i, n := range d.Neighbors {
 		neighbor, err := neighborOf(n)
 		if err != nil {
 			return Router{}, err
 		}
+		if d.profiles[i] != nil {
+			neighbor.BFDProfile = d.profiles[i].Name
+		}
 		r.Neighbors = append(r.Neighbors, neighbor)
 		r.PreserveForwarding = r.PreserveForwarding || n.GracefulRestart
+		r.OutboundPolicy = r.OutboundPolicy || n.RouteReflectorClient
 	}
-	for _, f := range []route.Family{route.IPv4Unicast, route.IPv6Unicast} {
+	for _, f := range families() {
 		if af := d.family(f); len(af.Networks)+len(af.Neighbors) > 0 {
 			r.Families = append(r.Families, af)
 		}
@@ -197,32 +153,65 @@ func (d draft) family(f route.Family) AddressFamily {
 		}
 	}
 	for i, n := range d.Neighbors {
-		if n.Speaks(f) {
-			af.Neighbors = append(af.Neighbors, Activation{Address: n.Address, RouteMap: d.audiences[i].RouteMap})
+		if !n.Speaks(f) {
+			continue
 		}
+		a := Activation{
+			ID:                   n.ID(),
+			In:                   nothing,
+			Out:                  d.out[i][f].RouteMap,
+			RouteReflectorClient: n.RouteReflectorClient,
+			NextHopSelf:          n.NextHop.Self,
+			NextHopUnchanged:     n.NextHop.Unchanged,
+			MaximumPrefix:        n.MaximumPrefix,
+			MaximumPrefixOut:     n.MaximumPrefixOut,
+			AllowASIn:            n.AllowASIn,
+		}
+		if in := d.in[i][f]; in != nil {
+			a.In = in.RouteMap
+		}
+		af.Neighbors = append(af.Neighbors, a)
+	}
+	if d.table != nil && len(af.Neighbors) > 0 {
+		af.TableMap = d.table.Name
 	}
 	return af
 }
+
+// nothing is the inbound policy that accepts nothing.
+const nothing = "FL-IN-NONE"
 
 // maxPassword is the longest TCP MD5 key that FRR takes (PEER_PASSWORD_MAXLEN).
 const maxPassword = 80
 
 func neighborOf(n route.Neighbor) (Neighbor, error) {
-	if !n.Address.IsValid() || n.Address.Zone() != "" || n.RemoteAS.IsZero() {
-		return Neighbor{}, fmt.Errorf("render neighbor %s: it has no usable address or no remote AS", n.Address)
+	addressed := n.Address.IsValid() && n.Address.Zone() == ""
+	if addressed != (n.Interface == "") || !objectName.MatchString(n.Interface) || n.RemoteAS.IsZero() {
+		return Neighbor{}, fmt.Errorf("render neighbor %s: it has no usable address or interface, or no remote AS", n.ID())
 	}
 	if !writable(n.Password) {
 		return Neighbor{}, fmt.Errorf("render neighbor %s: FRR takes a password of at most %d visible ASCII characters, without spaces",
-			n.Address, maxPassword)
+			n.ID(), maxPassword)
+	}
+	if strings.ContainsFunc(n.Description, func(c rune) bool { return c < ' ' || c == 0x7f }) {
+		return Neighbor{}, fmt.Errorf("render neighbor %s: its description has a control character", n.ID())
 	}
 	out := Neighbor{
-		Address:         n.Address,
+		ID:              n.ID(),
+		Unnumbered:      n.Interface != "",
 		RemoteAS:        n.RemoteAS,
+		LocalAS:         n.LocalAS,
+		Description:     strings.Join(strings.Fields(n.Description), " "),
+		BFD:             n.BFD.On,
 		Password:        n.Password,
 		Passive:         n.Passive,
 		EBGPMultihop:    n.EBGPMultihop,
+		TTLSecurityHops: n.TTLSecurityHops,
+		Source:          text(n.Source),
 		ConnectTime:     seconds(n.ConnectTime, defaultConnectTime),
 		GracefulRestart: n.GracefulRestart,
+		// FRR offers it on unnumbered sessions by itself.
+		ExtendedNextHop: n.ExtendedNextHop && n.Interface == "",
 	}
 	if n.Port != defaultPort {
 		out.Port = n.Port
@@ -238,6 +227,14 @@ func writable(p route.Secret) bool {
 	return len(p) <= maxPassword && !strings.ContainsFunc(p.Reveal(), func(c rune) bool { return c <= ' ' || c > '~' })
 }
 
+// text gives an address, and "" for the zero Addr.
+func text(a netip.Addr) string {
+	if !a.IsValid() {
+		return ""
+	}
+	return a.String()
+}
+
 // seconds gives d in seconds, and 0 where that is FRR's default.
 func seconds(d, frrDefault time.Duration) int64 {
 	if d == frrDefault {
@@ -246,10 +243,32 @@ func seconds(d, frrDefault time.Duration) int64 {
 	return int64(d / time.Second)
 }
 
-func compareLarge(a, b route.LargeCommunity) int {
-	return cmp.Or(
-		cmp.Compare(a.GlobalAdministrator, b.GlobalAdministrator),
-		cmp.Compare(a.LocalData1, b.LocalData1),
-		cmp.Compare(a.LocalData2, b.LocalData2),
-	)
+// milliseconds gives d in milliseconds, and 0 where that is FRR's default.
+func milliseconds(d, frrDefault time.Duration) int64 {
+	if d == frrDefault {
+		return 0
+	}
+	return d.Milliseconds()
 }
+
+// subjectsOf gives all that has a marker in r: every audience of its routes and neighbors, the neighbors themselves, those
+// whose routes are passed on, and what is installed.
+func subjectsOf(r route.Router) []string {
+	set := map[string]bool{install: true}
+	for _, n := range r.Neighbors {
+		set[audienceSubject(n.Audience)] = true
+		set[neighborSubject(nameOf(n))] = true
+		for _, name := range n.Transit {
+			set[neighborSubject(name)] = true
+		}
+	}
+	for _, route := range r.Routes {
+		for _, a := range route.To {
+			set[audienceSubject(a)] = true
+		}
+	}
+	return slices.Collect(maps.Keys(set))
+}
+
+// nameOf gives what Transit calls n.
+func nameOf(n route.Neighbor) string { return cmp.Or(n.Name, n.ID()) }

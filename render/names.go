@@ -11,9 +11,6 @@ import (
 	"github.com/fairlead/fairlead/route"
 )
 
-// markerFunction is the first local part of every marker: it sets them apart from the large communities of others.
-const markerFunction = 4242
-
 // digest gives the hash of a content; tests give one that collides.
 type digest func(content string) [sha256.Size]byte
 
@@ -41,21 +38,26 @@ func names(prefix string, contents iter.Seq[string], hash digest) map[string]str
 	return named
 }
 
-// markers gives each audience of a router its marker. Two audiences whose hashes collide are told apart in the order of
-// their names.
-func markers(asn route.ASN, audiences []route.Audience, hash digest) map[route.Audience]route.LargeCommunity {
-	given := make(map[route.Audience]route.LargeCommunity, len(audiences))
-	taken := make(map[uint32]bool, len(audiences))
-	for _, a := range slices.Sorted(slices.Values(audiences)) {
-		sum := hash(fmt.Sprintf("audience %q", a))
+// install is the subject of the marker of what zebra installs.
+const install = "install"
+
+func audienceSubject(a route.Audience) string { return fmt.Sprintf("audience %q", a) }
+func neighborSubject(name string) string      { return fmt.Sprintf("neighbor %q", name) }
+
+// markers gives each subject of a router its marker. Two whose hashes collide are told apart in the order of their names.
+func markers(asn route.ASN, subjects []string, hash digest) map[string]route.LargeCommunity {
+	given := make(map[string]route.LargeCommunity, len(subjects))
+	taken := make(map[uint32]bool, len(subjects))
+	for _, s := range slices.Sorted(slices.Values(subjects)) {
+		sum := hash(s)
 		n := binary.BigEndian.Uint32(sum[:])
 		for taken[n] {
 			n++
 		}
 		taken[n] = true
-		given[a] = route.LargeCommunity{
+		given[s] = route.LargeCommunity{
 			GlobalAdministrator: uint32(asn),
-			LocalData1:          markerFunction,
+			LocalData1:          route.MarkerData,
 			LocalData2:          n,
 		}
 	}

@@ -47,20 +47,20 @@ func TestNamesAreDistinct(t *testing.T) {
 }
 
 func TestMarkersAreDistinct(t *testing.T) {
-	audiences := []route.Audience{"a", "b", "c"}
-	got := markers(65000, audiences, colliding)
-	slices.Reverse(audiences)
-	if again := markers(65000, audiences, colliding); !maps.Equal(got, again) {
+	subjects := []string{"a", "b", "c"}
+	got := markers(65000, subjects, colliding)
+	slices.Reverse(subjects)
+	if again := markers(65000, subjects, colliding); !maps.Equal(got, again) {
 		t.Errorf("another order gives other markers: %v, %v", got, again)
 	}
 	distinct := make(map[route.LargeCommunity]bool)
 	for _, m := range got {
 		distinct[m] = true
-		if m.GlobalAdministrator != 65000 || m.LocalData1 != markerFunction {
+		if m.GlobalAdministrator != 65000 || m.LocalData1 != route.MarkerData {
 			t.Errorf("marker %s", m)
 		}
 	}
-	if len(distinct) != len(audiences) {
+	if len(distinct) != len(subjects) {
 		t.Errorf("markers %v", got)
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -60,7 +61,9 @@ type planRouter struct {
 // planNeighbor is one session; its times are in seconds.
 type planNeighbor struct {
 	Router               string         `json:"router"`
-	Address              netip.Addr     `json:"address"`
+	Name                 string         `json:"name"`
+	Description          string         `json:"description"`
+	Address              string         `json:"address"`
 	Interface            string         `json:"interface"`
 	Port                 uint16         `json:"port"`
 	RemoteAS             route.RemoteAS `json:"remoteAS"`
@@ -77,7 +80,12 @@ type planNeighbor struct {
 	Password             bool           `json:"password"`
 	RouteReflectorClient bool           `json:"routeReflectorClient"`
 	NextHop              string         `json:"nextHop"`
+	ExtendedNextHop      bool           `json:"extendedNextHop"`
+	Receive              bool           `json:"receive"`
 	Transit              bool           `json:"transit"`
+	MaximumPrefix        uint32         `json:"maximumPrefix"`
+	MaximumPrefixOut     uint32         `json:"maximumPrefixOut"`
+	AllowASIn            uint8          `json:"allowASIn"`
 	Families             []route.Family `json:"families"`
 	From                 []route.Object `json:"from"`
 	AdjRIBOut            []planRoute    `json:"adjRIBOut"`
@@ -104,11 +112,12 @@ func planOf(r reduce.Result) plan {
 		Warnings:  list(r.Warnings),
 	}
 	for _, router := range r.Speaker.Routers {
-		pr := planRouter{Name: router.Name, ASN: router.ASN, RouterID: router.RouterID.String()}
-		if router.ClusterID.IsValid() {
-			pr.ClusterID = router.ClusterID.String()
-		}
-		p.Routers = append(p.Routers, pr)
+		p.Routers = append(p.Routers, planRouter{
+			Name:      router.Name,
+			ASN:       router.ASN,
+			RouterID:  router.RouterID.String(),
+			ClusterID: address(router.ClusterID),
+		})
 		for _, n := range router.Neighbors {
 			p.Neighbors = append(p.Neighbors, planNeighborOf(router, n))
 		}
@@ -118,25 +127,40 @@ func planOf(r reduce.Result) plan {
 
 func planNeighborOf(router route.Router, n route.Neighbor) planNeighbor {
 	p := planNeighbor{
-		Router:          router.Name,
-		Address:         n.Address,
-		Port:            n.Port,
-		RemoteAS:        n.RemoteAS,
-		LocalAS:         router.ASN,
-		Passive:         n.Passive,
-		EBGPMultihop:    n.EBGPMultihop,
-		HoldTime:        int64(n.HoldTime / time.Second),
-		KeepaliveTime:   int64(n.KeepaliveTime / time.Second),
-		ConnectTime:     int64(n.ConnectTime / time.Second),
-		GracefulRestart: n.GracefulRestart,
-		Password:        n.Password != "",
-		Families:        list(n.Families),
-		From:            list(n.From),
-		AdjRIBOut:       []planRoute{},
+		Router:               router.Name,
+		Name:                 n.Name,
+		Description:          n.Description,
+		Address:              address(n.Address),
+		Interface:            n.Interface,
+		Port:                 n.Port,
+		RemoteAS:             n.RemoteAS,
+		LocalAS:              cmp.Or(n.LocalAS, router.ASN),
+		Source:               address(n.Source),
+		Passive:              n.Passive,
+		EBGPMultihop:         n.EBGPMultihop,
+		TTLSecurityHops:      n.TTLSecurityHops,
+		HoldTime:             int64(n.HoldTime / time.Second),
+		KeepaliveTime:        int64(n.KeepaliveTime / time.Second),
+		ConnectTime:          int64(n.ConnectTime / time.Second),
+		GracefulRestart:      n.GracefulRestart,
+		BFD:                  n.BFD.On,
+		Password:             n.Password != "",
+		RouteReflectorClient: n.RouteReflectorClient,
+		NextHop:              nextHop(n.NextHop),
+		ExtendedNextHop:      n.ExtendedNextHop,
+		Receive:              !n.Receive.Nothing(),
+		Transit:              len(n.Transit) > 0,
+		MaximumPrefix:        n.MaximumPrefix,
+		MaximumPrefixOut:     n.MaximumPrefixOut,
+		AllowASIn:            n.AllowASIn,
+		Families:             list(n.Families),
+		From:                 list(n.From),
+		AdjRIBOut:            []planRoute{},
 	}
 	for _, a := range router.AdjRIBOut(n) {
 		pr := planRoute{
 			Prefix:           a.Prefix,
+			NextHop:          address(a.NextHop),
 			MED:              a.MED,
 			ASPath:           list(a.ASPath),
 			Communities:      list(a.Communities),
@@ -151,6 +175,31 @@ func planNeighborOf(router route.Router, n route.Neighbor) planNeighbor {
 	return p
 }
 
+// address gives a as text, and "" for the zero Addr.
+func address(a netip.Addr) string {
+	if !a.IsValid() {
+		return ""
+	}
+	return a.String()
+}
+
+// nextHop gives "self", "unchanged", the addresses that are set, joined by a comma, or "" for the session's own.
+func nextHop(h route.NextHop) string {
+	switch {
+	case h.Self:
+		return "self"
+	case h.Unchanged:
+		return "unchanged"
+	}
+	var addresses []string
+	for _, a := range []netip.Addr{h.IPv4, h.IPv6} {
+		if a.IsValid() {
+			addresses = append(addresses, a.String())
+		}
+	}
+	return strings.Join(addresses, ",")
+}
+
 // list gives s, and an empty list where it is nil.
 func list[T any](s []T) []T {
 	if s == nil {
@@ -163,10 +212,11 @@ func list[T any](s []T) []T {
 func printPlan(out io.Writer, p plan) error {
 	w := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
 	for _, r := range p.Routers {
-		fmt.Fprintf(w, "node %s, AS %d, router ID %s\n", p.Node, r.ASN, r.RouterID)
+		fmt.Fprintf(w, "node %s%s, AS %d, router ID %s\n", p.Node, in(r.Name), r.ASN, r.RouterID)
 	}
 	for _, n := range p.Neighbors {
-		fmt.Fprintf(w, "\nneighbor %s, AS %s (%s): %d routes\n", n.Address, n.RemoteAS, joined(n.Families), len(n.AdjRIBOut))
+		fmt.Fprintf(w, "\nneighbor %s%s, AS %s (%s): %d routes\n",
+			cmp.Or(n.Address, n.Interface), in(n.Router), n.RemoteAS, joined(n.Families), len(n.AdjRIBOut))
 		if len(n.AdjRIBOut) > 0 {
 			fmt.Fprintln(w, "  PREFIX\tAS PATH\tMED\tCOMMUNITIES\tFROM")
 		}
@@ -189,6 +239,14 @@ func printPlan(out io.Writer, p plan) error {
 	table("skipped", p.Skipped)
 	table("announced, but look at", p.Warnings)
 	return w.Flush()
+}
+
+// in says of which router something is; of the default one that needs no word.
+func in(router string) string {
+	if router == "" {
+		return ""
+	}
+	return " in router " + router
 }
 
 func joined[T any](values []T) string { return joinedWith(" ", values) }
