@@ -40,24 +40,25 @@ type event struct {
 	up     bool
 }
 
-// childSpec is what a child needs: its name, how it is started, the folder of its socket, and its log.
+// childSpec is what a child needs: its name, how it is started each time, the folder of its socket, and its log.
 type childSpec struct {
 	name    string
-	command []string
+	command func() []string
 	dir     string
 	log     logrus.FieldLogger
 }
 
 // child is a daemon that is kept running by its own goroutine.
 type child struct {
+	plan   plan
 	cancel context.CancelFunc
 	done   chan struct{}
 }
 
-func startChild(spec childSpec, events chan<- event) *child {
+func startChild(p plan, spec childSpec, events chan<- event) *child {
 	// A child outlives the context of Run, which ends the children one by one.
 	ctx, cancel := context.WithCancel(context.Background())
-	c := &child{cancel: cancel, done: make(chan struct{})}
+	c := &child{plan: p, cancel: cancel, done: make(chan struct{})}
 	go func() {
 		defer close(c.done)
 		spec.supervise(ctx, events)
@@ -65,12 +66,13 @@ func startChild(spec childSpec, events chan<- event) *child {
 	return c
 }
 
-// stop ends the child and waits for its end. Events of all children are dropped meanwhile, so that none is stuck.
-func (c *child) stop(events <-chan event) {
+// stop ends the child and waits for its end. Events of all children go to seen meanwhile, so that none is stuck.
+func (c *child) stop(events <-chan event, seen func(event)) {
 	c.cancel()
 	for {
 		select {
-		case <-events:
+		case e := <-events:
+			seen(e)
 		case <-c.done:
 			return
 		}
@@ -111,7 +113,8 @@ func (s childSpec) live(ctx context.Context, events chan<- event) error {
 	defer output.flush()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, s.command[0], s.command[1:]...)
+	command := s.command()
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	cmd.Stdout, cmd.Stderr = output, output
 	// Signals meant for this process, such as a terminal's, leave the daemons to it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

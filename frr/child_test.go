@@ -56,9 +56,11 @@ func TestStubbornChild(t *testing.T) {
 	log.SetOutput(io.Discard)
 	started := filepath.Join(t.TempDir(), "started")
 	events := make(chan event)
-	c := startChild(childSpec{
+	c := startChild(plan{name: "stubborn"}, childSpec{
 		name: "stubborn", dir: t.TempDir(), log: log,
-		command: []string{"sh", "-c", "trap '' TERM; : > " + started + "; while :; do sleep 0.1; done"},
+		command: func() []string {
+			return []string{"sh", "-c", "trap '' TERM; : > " + started + "; while :; do sleep 0.1; done"}
+		},
 	}, events)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
@@ -77,7 +79,7 @@ func TestStubbornChild(t *testing.T) {
 		}
 	}
 	began := time.Now()
-	c.stop(events)
+	c.stop(events, func(event) {})
 	if took := time.Since(began); took < stopTimeout || took > 2*stopTimeout {
 		t.Errorf("it took %s to stop, want a little over %s", took, stopTimeout)
 	}

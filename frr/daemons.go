@@ -4,10 +4,8 @@ import (
 	"bufio"
 	"bytes"
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -18,7 +16,8 @@ import (
 	"github.com/sirupsen/logrus"
 )
 
-// Daemons runs FRR as children of this process, for a container that holds both. Nothing else may then start FRR there.
+// Daemons says where FRR is that runs as children of this process, in a container that holds both, and how it is started.
+// Nothing else may then start FRR there.
 type Daemons struct {
 	// Dir is the folder of the daemons' programs, inside Root; "" means /usr/lib/frr.
 	Dir string
@@ -31,95 +30,49 @@ type Daemons struct {
 	RunDir, EtcDir string
 	// Pathspace is given to all daemons with -N; "" means none.
 	Pathspace string
-	// More are daemons beside mgmtd, zebra and bgpd, such as bfdd.
-	More []string
-	// BGPArgs are further arguments of bgpd: {"-p", "0"} for no listening port, {"-M", "bmp"} for that module. With
-	// {"-f", "/etc/frr/frr.conf"} it begins with the whole configuration, as a graceful restart needs (RFC 4724), and
-	// passes over the lines that are other daemons'.
+	// Config is the frr.conf, inside Root, that bgpd begins with where it is there, as a graceful restart needs (RFC 4724):
+	// it passes over the lines that are other daemons'. "" has bgpd begin with nothing.
+	Config string
+	// BGPArgs are further arguments of bgpd, such as {"-M", "bmp"} for that module.
 	BGPArgs []string
+	// Alone runs bgpd without zebra and without a change of user, which is all that a container's default capabilities allow:
+	// see Capable. What Needs more then is an error.
+	Alone bool
 	// Log gets what the daemons write, line by line, and their coming and going; nil means that nobody does.
 	Log logrus.FieldLogger
 }
 
-// Run starts the daemons one after the other: mgmtd where this FRR has it, zebra, More, and bgpd last. One that ends is
-// started again, after a pause that grows from 250 ms to 10 s and is forgotten after a minute of life. Daemons that a
-// killed predecessor left running are ended first.
-//
-// Run calls ready, from its own goroutine, each time all daemons answer again: a restarted daemon knows nothing, so the
-// whole configuration must be given to it then. While ready runs, no daemon is started or stopped.
-//
-// When ctx ends, Run ends the daemons, bgpd first, each with SIGTERM and after 5 s with SIGKILL, and returns nil. It returns
-// an error only where it could not begin: a program or a folder is missing, or a predecessor's daemon does not end.
-func (d Daemons) Run(ctx context.Context, ready func()) error {
-	if d.Log == nil {
-		silent := logrus.New()
-		silent.SetOutput(io.Discard)
-		d.Log = silent
-	}
-	names, err := d.names()
-	if err != nil {
-		return fmt.Errorf("start FRR: %w", err)
-	}
-	if err := d.makeFolders(); err != nil {
-		return fmt.Errorf("start FRR: %w", err)
-	}
-	for _, name := range slices.Backward(names) {
-		if err := d.endPredecessor(ctx, name); err != nil {
-			return fmt.Errorf("start FRR: %w", err)
-		}
-	}
-
-	events := make(chan event)
-	var children []*child
-	defer func() {
-		for _, c := range slices.Backward(children) {
-			c.stop(events)
-		}
-	}()
-	start := func() {
-		name := names[len(children)]
-		children = append(children, startChild(childSpec{
-			name: name, command: d.command(name), dir: d.runDir(), log: d.Log.WithField("daemon", name),
-		}, events))
-	}
-	start()
-	up := map[string]bool{}
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case e := <-events:
-			up[e.daemon] = e.up
-			if !e.up {
-				continue
-			}
-			// The first one to answer lets the next one start; a restarted one finds them all started.
-			if len(children) < len(names) {
-				if e.daemon == names[len(children)-1] {
-					start()
-				}
-				continue
-			}
-			if !slices.ContainsFunc(names, func(name string) bool { return !up[name] }) {
-				ready()
-			}
-		}
-	}
+// plan is one daemon as it should run: its name and the arguments that follow from the needs.
+type plan struct {
+	name string
+	args []string
 }
 
-// names lists the daemons in the order of their start.
-func (d Daemons) names() ([]string, error) {
-	names := append(append([]string{"zebra"}, d.More...), "bgpd")
-	for _, name := range names {
-		if _, err := os.Stat(d.program(name)); err != nil {
-			return nil, fmt.Errorf("find %s: %w", name, err)
+func (p plan) equal(other plan) bool { return p.name == other.name && slices.Equal(p.args, other.args) }
+
+// plans lists the daemons that n needs, in the order of their start.
+func (d Daemons) plans(n Needs) []plan {
+	var plans []plan
+	add := func(name string, args ...string) { plans = append(plans, plan{name, args}) }
+	if !d.Alone {
+		// FRR before 9 has no mgmtd; later zebra gets its configuration from it.
+		if _, err := os.Stat(d.program("mgmtd")); err == nil {
+			add("mgmtd")
 		}
+		add("zebra")
 	}
-	// FRR before 9 has no mgmtd; later zebra gets its configuration from it.
-	if _, err := os.Stat(d.program("mgmtd")); err == nil {
-		names = append([]string{"mgmtd"}, names...)
+	if n.BFD {
+		add("bfdd")
 	}
-	return names, nil
+	args := slices.Clone(d.BGPArgs)
+	if d.Alone {
+		args = append(args, "-S", "-Z")
+	}
+	if !n.Listen {
+		args = append(args, "-p", "0")
+	}
+	add("bgpd", args...)
+	return plans
 }
 
 func (d Daemons) dir() string { return cmp.Or(d.Dir, "/usr/lib/frr") }
@@ -131,13 +84,17 @@ func (d Daemons) runDir() string {
 }
 
 // command is what starts a daemon in the foreground. It answers on its socket alone: -P 0 opens no TCP port for vtys.
-func (d Daemons) command(name string) []string {
-	command := append(slices.Clone(d.Command), filepath.Join(d.dir(), name), "-A", "127.0.0.1", "-P", "0")
+func (d Daemons) command(p plan) []string {
+	command := append(slices.Clone(d.Command), filepath.Join(d.dir(), p.name), "-A", "127.0.0.1", "-P", "0")
 	if d.Pathspace != "" {
 		command = append(command, "-N", d.Pathspace)
 	}
-	if name == "bgpd" {
-		command = append(command, d.BGPArgs...)
+	command = append(command, p.args...)
+	if p.name != "bgpd" || d.Config == "" {
+		return command
+	}
+	if _, err := os.Stat(filepath.Join("/", d.Root, d.Config)); err == nil {
+		command = append(command, "-f", d.Config)
 	}
 	return command
 }

@@ -26,7 +26,8 @@ import (
 // processes lists the programs that run in a namespace, sorted, with the process numbers of each name.
 func processes(t *testing.T, ns *lab.Namespace) map[string][]int {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	// Cleanups look too, when the test's own context has ended.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 20*time.Second)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, "ip", "netns", "pids", ns.Name).Output()
 	if err != nil {
@@ -66,8 +67,7 @@ func daemonsOf(t *testing.T, ns *lab.Namespace, v lab.Version) (frr.Daemons, *te
 	log.AddHook(hook)
 	prefix := []string{"ip", "netns", "exec", ns.Name}
 	d := frr.Daemons{
-		Command: prefix, RunDir: "/run/frr", Pathspace: ns.Name,
-		BGPArgs: []string{"-p", "0"}, More: []string{"staticd"}, Log: log,
+		Command: prefix, RunDir: "/run/frr", Pathspace: ns.Name, Log: log,
 	}
 	if v.Root != "/" {
 		d.Command, d.Root = slices.Concat(prefix, []string{"chroot", v.Root}), v.Root
@@ -82,6 +82,14 @@ func daemonsOf(t *testing.T, ns *lab.Namespace, v lab.Version) (frr.Daemons, *te
 	return d, hook
 }
 
+// ensure asks for daemons and checks the answer.
+func ensure(t *testing.T, s *frr.Supervisor, n frr.Needs, want bool) {
+	t.Helper()
+	if got, err := s.Ensure(n); got != want || err != nil {
+		t.Errorf("ensure %+v: got %t, %v, want %t", n, got, err, want)
+	}
+}
+
 func TestDaemons(t *testing.T) {
 	for _, v := range lab.Versions(t) {
 		t.Run(v.Name, func(t *testing.T) {
@@ -89,14 +97,15 @@ func TestDaemons(t *testing.T) {
 			d, hook := daemonsOf(t, ns, v)
 			vtysh := frr.Vtysh{
 				Command: append(slices.Clone(d.Command), "vtysh"), Root: d.Root, RunDir: d.RunDir, Pathspace: d.Pathspace,
-				Daemons: []string{"zebra", "staticd", "bgpd"}, Timeout: 30 * time.Second,
+				Daemons: []string{"zebra", "bgpd"}, Timeout: 30 * time.Second,
 			}
-			full := v.Install(t, "testdata/full.conf")
-			d.BGPArgs = append(d.BGPArgs, "-f", full)
+			d.Config = v.Install(t, "testdata/full.conf")
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
+			s := frr.NewSupervisor(d)
+			ensure(t, s, frr.Needs{}, false)
 			ready, result := make(chan struct{}, 8), make(chan error, 1)
-			go func() { result <- d.Run(ctx, func() { ready <- struct{}{} }) }()
+			go func() { result <- s.Run(ctx, func() { ready <- struct{}{} }) }()
 			await := func(what string) {
 				t.Helper()
 				select {
@@ -116,6 +125,7 @@ func TestDaemons(t *testing.T) {
 				}
 			}
 			whole("first")
+			ensure(t, s, frr.Needs{}, true)
 			if err := vtysh.Apply(t.Context(), []byte("router bgp 65000\nexit\n")); err != nil {
 				t.Fatalf("apply to supervised daemons: %v", err)
 			}
@@ -179,8 +189,10 @@ func TestDaemonsEndPredecessors(t *testing.T) {
 			d, hook := daemonsOf(t, ns, v)
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
+			s := frr.NewSupervisor(d)
+			ensure(t, s, frr.Needs{}, false)
 			ready, result := make(chan struct{}, 1), make(chan error, 1)
-			go func() { result <- d.Run(ctx, func() { ready <- struct{}{} }) }()
+			go func() { result <- s.Run(ctx, func() { ready <- struct{}{} }) }()
 			select {
 			case <-ready:
 			case err := <-result:
@@ -209,7 +221,8 @@ func TestDaemonsEndPredecessors(t *testing.T) {
 }
 
 func TestDaemonsMissing(t *testing.T) {
-	err := frr.Daemons{Dir: t.TempDir()}.Run(t.Context(), func() { t.Error("ready without a daemon") })
+	s := frr.NewSupervisor(frr.Daemons{Dir: t.TempDir()})
+	err := s.Run(t.Context(), func() { t.Error("ready without a daemon") })
 	if !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "find zebra") {
 		t.Errorf("got error %v", err)
 	}

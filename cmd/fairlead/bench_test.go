@@ -43,8 +43,8 @@ func BenchmarkPass(b *testing.B) {
 		b.Fatal(err)
 	}
 	c := config.Config{ASN: 65000, Neighbors: []config.Neighbor{{
-		Name: "tor", Address: netip.MustParseAddr("10.0.1.1"), ASN: route.RemoteASN(65001),
-		Families: []route.Family{route.IPv4Unicast},
+		Name: "tor", Address: netip.MustParseAddr("10.0.1.1"),
+		Session: config.Session{ASN: route.RemoteASN(65001), Families: []route.Family{route.IPv4Unicast}},
 	}}}
 	for _, n := range []int{100, 10_000, 100_000} {
 		s := podsOf(n)

@@ -16,15 +16,17 @@ func diffCommand(o *options) *cobra.Command {
 			"masked. Nothing is printed where FRR already holds what it should.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, result, err := offline(o, true)
+			s, result, err := offline(o, true)
 			if err != nil {
 				return err
 			}
-			conf, err := rendered(result.Speaker)
+			conf, err := s.render(result.Speaker)
 			if err != nil {
 				return err
 			}
-			change, err := reload.New(vtysh(c), reload.File{}).Plan(cmd.Context(), conf)
+			shell := vtysh(s.config)
+			shell.Daemons = needsOf(result.Speaker).Daemons()
+			change, err := reload.New(shell, reload.File{}).Plan(cmd.Context(), conf)
 			if err != nil {
 				return err
 			}

@@ -13,7 +13,7 @@ func renderCommand(o *options) *cobra.Command {
 			"--show-secrets is given.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, result, err := offline(o, secrets)
+			s, result, err := offline(o, secrets)
 			if err != nil {
 				return err
 			}
@@ -21,7 +21,7 @@ func renderCommand(o *options) *cobra.Command {
 			if !secrets {
 				speaker = speaker.Redacted()
 			}
-			conf, err := rendered(speaker)
+			conf, err := s.render(speaker)
 			if err != nil {
 				return err
 			}
