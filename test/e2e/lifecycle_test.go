@@ -43,12 +43,13 @@ func TestEmbedded(t *testing.T) {
 			}
 			return nil
 		})
-		lab.Eventually(t, converge, "the new bgpd is configured", func() error {
-			if got := strings.Count(n.agent.Output(), "msg=applied"); got < 2 {
-				return fmt.Errorf("applied %d times", got)
+		lab.Eventually(t, converge, "the new bgpd answers", func() error {
+			if got := strings.Count(n.agent.Output(), `msg="daemon answers" daemon=bgpd`); got < 2 {
+				return fmt.Errorf("bgpd answered %d times", got)
 			}
 			return nil
 		})
+		n.converged()
 		told(t, tor, want...)
 		n.mustRun()
 
