@@ -143,9 +143,6 @@ func (n *Neighbor) families() []route.Family {
 	}
 }
 
-// ipv4Compatible is deprecated; FRR writes its addresses with an IPv4 tail.
-var ipv4Compatible = netip.MustParsePrefix("::/96")
-
 // sessionAddress says why a session to addr is not possible, or "" where it is. Loopback addresses are fine: two speakers
 // may run on one machine.
 func sessionAddress(addr netip.Addr) string {
@@ -158,7 +155,7 @@ func sessionAddress(addr netip.Addr) string {
 		return addr.String() + " names an interface: write " + addr.WithZone("").String()
 	case !isUnicast(addr):
 		return addr.String() + " is not the address of one neighbor: write its unicast address"
-	case addr.Is6() && ipv4Compatible.Contains(addr) && !addr.IsLoopback():
+	case route.IPv4Compatible(addr) && !addr.IsLoopback():
 		return addr.String() + " is an IPv4-compatible IPv6 address, which nobody uses (RFC 4291): write the neighbor's own"
 	default:
 		return ""

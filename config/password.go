@@ -11,9 +11,6 @@ import (
 	"github.com/fairlead/fairlead/route"
 )
 
-// maxPassword is PEER_PASSWORD_MAXLEN of FRR, which TCP MD5 in Linux has too.
-const maxPassword = 80
-
 // ReadPasswords reads each neighbor's PasswordFile into its Password. A relative path starts at dir, and one line break at
 // the end of a file is not part of the password. The error joins those of all neighbors, and no message holds anything of
 // a password; after an error no Password has changed.
@@ -51,7 +48,7 @@ func readPassword(file string) (route.Secret, error) {
 	defer func() { _ = f.Close() }()
 
 	// The longest good file is a password and CR LF; one byte more tells that it is longer.
-	data, err := io.ReadAll(io.LimitReader(f, maxPassword+3))
+	data, err := io.ReadAll(io.LimitReader(f, route.MaxPassword+3))
 	if err != nil {
 		return "", err
 	}
@@ -76,8 +73,8 @@ func badPassword(password []byte) string {
 		return "has a character that is not a printable ASCII one: write letters, digits and punctuation only"
 	case bytes.ContainsRune(password, ' '):
 		return "has a space, where FRR ends a password: choose one without"
-	case len(password) > maxPassword:
-		return fmt.Sprintf("is longer than the %d characters that FRR takes: choose a shorter password", maxPassword)
+	case len(password) > route.MaxPassword:
+		return fmt.Sprintf("is longer than the %d characters that FRR takes: choose a shorter password", route.MaxPassword)
 	default:
 		return ""
 	}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+
+	"github.com/fairlead/fairlead/route"
 )
 
 // hostPrefix reads one address as a cluster's object states it and gives the prefix of exactly that host. A mask behind the
@@ -71,9 +73,6 @@ func cidrs(block string) ([]netip.Prefix, []error) {
 	return good, bad
 }
 
-// ipv4Compatible is deprecated; FRR writes its addresses with an IPv4 tail.
-var ipv4Compatible = netip.MustParsePrefix("::/96")
-
 // announceable refuses the addresses that mean nothing to another host (RFC 6890).
 func announceable(a netip.Addr) error {
 	switch {
@@ -85,7 +84,7 @@ func announceable(a netip.Addr) error {
 		return errors.New("a multicast address cannot be announced")
 	case a.IsLinkLocalUnicast():
 		return errors.New("a link-local address cannot be announced")
-	case a.Is6() && ipv4Compatible.Contains(a):
+	case route.IPv4Compatible(a):
 		return errors.New("an IPv4-compatible IPv6 address (RFC 4291, section 2.5.5.1) cannot be announced")
 	case a.Is4() && a.As4()[0] >= 240:
 		return errors.New("a reserved address cannot be announced")

@@ -181,9 +181,6 @@ func (d draft) family(f route.Family) AddressFamily {
 // nothing is the inbound policy that accepts nothing.
 const nothing = "FL-IN-NONE"
 
-// maxPassword is the longest TCP MD5 key that FRR takes (PEER_PASSWORD_MAXLEN).
-const maxPassword = 80
-
 func neighborOf(n route.Neighbor) (Neighbor, error) {
 	addressed := n.Address.IsValid() && n.Address.Zone() == ""
 	if addressed != (n.Interface == "") || !objectName.MatchString(n.Interface) || n.RemoteAS.IsZero() {
@@ -191,7 +188,7 @@ func neighborOf(n route.Neighbor) (Neighbor, error) {
 	}
 	if !writable(n.Password) {
 		return Neighbor{}, fmt.Errorf("render neighbor %s: FRR takes a password of at most %d visible ASCII characters, without spaces",
-			n.ID(), maxPassword)
+			n.ID(), route.MaxPassword)
 	}
 	if strings.ContainsFunc(n.Description, func(c rune) bool { return c < ' ' || c == 0x7f }) {
 		return Neighbor{}, fmt.Errorf("render neighbor %s: its description has a control character", n.ID())
@@ -224,7 +221,7 @@ func neighborOf(n route.Neighbor) (Neighbor, error) {
 
 // writable reports whether one line of frr.conf can carry the password. What cannot would end the line, or be cut.
 func writable(p route.Secret) bool {
-	return len(p) <= maxPassword && !strings.ContainsFunc(p.Reveal(), func(c rune) bool { return c <= ' ' || c > '~' })
+	return len(p) <= route.MaxPassword && !strings.ContainsFunc(p.Reveal(), func(c rune) bool { return c <= ' ' || c > '~' })
 }
 
 // text gives an address, and "" for the zero Addr.

@@ -222,6 +222,15 @@ func (c LargeCommunity) String() string {
 // MarshalText gives what String gives.
 func (c LargeCommunity) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 
+// MaxPassword is the longest TCP MD5 key, in octets, that FRR takes (PEER_PASSWORD_MAXLEN) and Linux too.
+const MaxPassword = 80
+
+var ipv4Compatible = netip.MustParsePrefix("::/96")
+
+// IPv4Compatible reports whether a is one of the deprecated IPv6 addresses of RFC 4291, section 2.5.5.1, or ::1 or ::, which
+// stand among them. FRR writes them with an IPv4 tail.
+func IPv4Compatible(a netip.Addr) bool { return a.Is6() && ipv4Compatible.Contains(a) }
+
 // Secret is a text that is never printed: every verb of fmt, and every encoder that asks it, gets "***". It must not be the
 // key of a map, whose string keys encoding/json does not ask.
 type Secret string
