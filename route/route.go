@@ -3,6 +3,8 @@
 package route
 
 import (
+	"cmp"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -17,6 +19,8 @@ type Speaker struct {
 	Node string
 	// Routers are the BGP instances of the node. The first is the default one and is named "".
 	Routers []Router
+	// Station is the BMP station that each of them tells of its sessions (RFC 7854); the zero AddrPort means none.
+	Station netip.AddrPort
 }
 
 // Router is one BGP instance (FRR: router bgp).
@@ -33,6 +37,10 @@ type Router struct {
 	ClusterID netip.Addr
 	// GracefulRestart holds the times of RFC 4724, which FRR keeps per router and not per neighbor.
 	GracefulRestart GracefulRestart
+	// Scope are the communities that bound how far neighbors pass on what this router originates (Community.Scope), sorted,
+	// each once; nil means none. They are set on the way out: FRR obeys those of a route's own Attributes itself, and tells
+	// the neighbors nothing.
+	Scope []Community
 	// Neighbors are sorted by address, those without one by interface and last.
 	Neighbors []Neighbor
 	// Routes are what this router originates, sorted by prefix, one for each prefix.
@@ -116,6 +124,9 @@ func (n Neighbor) ID() string {
 	return n.Address.String()
 }
 
+// TransitName is what Transit of other neighbors calls it: its name, or its ID where it has none.
+func (n Neighbor) TransitName() string { return cmp.Or(n.Name, n.ID()) }
+
 // BFD is a session's Bidirectional Forwarding Detection (RFC 5880). A time or multiplier of 0 leaves FRR's default (300 ms,
 // 300 ms, 3).
 type BFD struct {
@@ -188,7 +199,8 @@ type Attributes struct {
 	LocalPreference uint32
 	// MED is the MULTI_EXIT_DISC; 0 is also what FRR sends where none is set.
 	MED uint32
-	// Communities (RFC 1997) and LargeCommunities (RFC 8092) are sorted, each once.
+	// Communities (RFC 1997) and LargeCommunities (RFC 8092) are sorted, each once. What would bound how far the route goes
+	// belongs into Router.Scope.
 	Communities      []Community
 	LargeCommunities []LargeCommunity
 }
@@ -224,6 +236,22 @@ func (o Object) Compare(other Object) int {
 
 // MarshalText gives what String gives.
 func (o Object) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
+
+// UnmarshalText reads what String gives.
+func (o *Object) UnmarshalText(text []byte) error {
+	kind, name, found := strings.Cut(string(text), " ")
+	if plain, err := strconv.Unquote(name); err == nil {
+		name = plain
+	}
+	if !found || kind == "" || name == "" {
+		return fmt.Errorf("read object %q: it has no kind or no name", text)
+	}
+	*o = Object{Kind: kind, Name: name}
+	if namespace, rest, both := strings.Cut(name, "/"); both {
+		o.Namespace, o.Name = namespace, rest
+	}
+	return nil
+}
 
 // Redacted returns s with every password replaced by a mark, for output that people read. s itself stays as it is.
 func (s Speaker) Redacted() Speaker {

@@ -69,8 +69,28 @@ func TestRemoteAS(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		var again RemoteAS
+		if err := json.Unmarshal(encoded, &again); err != nil || again != r {
+			t.Errorf("%s reads as %v, %v", encoded, again, err)
+		}
 		if r.String() != tt.text || string(encoded) != tt.json || r.IsInternal(65000) != tt.internal || r.IsZero() {
 			t.Errorf("%s: %s, %s, internal %t, zero %t", tt.in, r, encoded, r.IsInternal(65000), r.IsZero())
+		}
+	}
+	for _, want := range []RemoteAS{{}, RemoteASN(23456), RemoteASN(65535), RemoteASN(4294967295)} {
+		encoded, err := json.Marshal(want)
+		again := RemoteASN(1)
+		if err != nil || json.Unmarshal(encoded, &again) != nil || again != want {
+			t.Errorf("%s reads as %v, %v", encoded, again, err)
+		}
+	}
+	kept := RemoteASN(65001)
+	if err := json.Unmarshal([]byte("null"), &kept); err != nil || kept != RemoteASN(65001) {
+		t.Errorf("null reads as %v, %v", kept, err)
+	}
+	for _, text := range []string{"-1", "1.5", "4294967296", "true", `"0"`, `"any"`, "{}"} {
+		if err := json.Unmarshal([]byte(text), &kept); err == nil {
+			t.Errorf("%s reads as %v", text, kept)
 		}
 	}
 	var zero RemoteAS
@@ -165,6 +185,35 @@ func TestAdjRIBOut(t *testing.T) {
 	}
 }
 
+// What bounds how far a route goes stands among its communities; the routes themselves stay as they are.
+func TestAdjRIBOutWithScope(t *testing.T) {
+	const noExport, noAdvertise, localAS = Community(0xffffff01), Community(0xffffff02), Community(0xffffff03)
+	own := []Community{65000<<16 | 7, 0xffffff04}
+	everyone := []Audience{Everyone}
+	r := Router{ASN: 65000, Scope: []Community{noExport, localAS}, Routes: []Route{
+		{Prefix: netip.MustParsePrefix("10.0.0.1/32"), To: everyone},
+		{Prefix: netip.MustParsePrefix("10.0.0.2/32"), To: everyone, Attributes: Attributes{Communities: own}},
+		{Prefix: netip.MustParsePrefix("10.0.0.3/32"), Attributes: Attributes{Communities: []Community{1}}},
+		{Prefix: netip.MustParsePrefix("10.0.0.4/32"), To: everyone, Attributes: Attributes{Communities: own}},
+	}}
+	var got [][]Community
+	for _, a := range r.AdjRIBOut(Neighbor{RemoteAS: External, Families: []Family{IPv4Unicast}, Audience: Everyone}) {
+		got = append(got, a.Communities)
+	}
+	both := []Community{65000<<16 | 7, noExport, localAS, 0xffffff04}
+	if diff := cmp.Diff([][]Community{{noExport, localAS}, both, both}, got); diff != "" {
+		t.Errorf("communities (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]Community{65000<<16 | 7, 0xffffff04}, own); diff != "" {
+		t.Errorf("the route's own (-want +got):\n%s", diff)
+	}
+	for c, want := range map[Community]bool{noExport: true, noAdvertise: true, localAS: true, 0xffffff04: false, 0xffffff00: false, 0xffff029a: false} {
+		if c.Scope() != want {
+			t.Errorf("%s bounds how far a route goes: %t, want %t", c, c.Scope(), want)
+		}
+	}
+}
+
 func TestComparePrefixes(t *testing.T) {
 	sorted := []string{"10.0.0.0/8", "10.0.0.0/16", "10.0.0.0/32", "10.0.0.1/32", "192.0.2.0/24", "::/1", "2001:db8::/32", "2001:db8::/64"}
 	var prefixes []netip.Prefix
@@ -191,6 +240,18 @@ func TestTexts(t *testing.T) {
 		if got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
+	}
+	for _, o := range []Object{
+		{Kind: "Pod", Namespace: "default", Name: "a"}, {Kind: "Subnet", Name: "s"}, {Kind: "Pod", Namespace: "a", Name: "b\x1b[2J\n"},
+	} {
+		var again Object
+		if err := again.UnmarshalText([]byte(o.String())); err != nil || again != o {
+			t.Errorf("%s reads as %#v, %v", o, again, err)
+		}
+	}
+	var o Object
+	if err := o.UnmarshalText([]byte("Pod")); err == nil {
+		t.Errorf("Pod reads as %#v", o)
 	}
 	for in, want := range map[string]Family{"ipv4": IPv4Unicast, "ipv4-unicast": IPv4Unicast, "ipv6": IPv6Unicast, "ipv6-unicast": IPv6Unicast} {
 		var f Family

@@ -1,6 +1,7 @@
 package route
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -65,6 +66,9 @@ func (r RemoteAS) IsZero() bool { return r == RemoteAS{} }
 // IsInternal reports whether a session from a router of AS local is iBGP.
 func (r RemoteAS) IsInternal(local ASN) bool { return r == Internal || r.rule == "" && r.asn == local }
 
+// Number gives the AS number; false where r is one of the rules that name none.
+func (r RemoteAS) Number() (ASN, bool) { return r.asn, r.rule == "" && r.asn != 0 }
+
 // String gives the number, "external" or "internal".
 func (r RemoteAS) String() string {
 	if r.rule != "" {
@@ -79,6 +83,23 @@ func (r RemoteAS) MarshalJSON() ([]byte, error) {
 		return []byte(strconv.Quote(r.rule)), nil
 	}
 	return []byte(r.String()), nil
+}
+
+// UnmarshalJSON reads whatever MarshalJSON gives: any number, those too that none may configure, such as 0 of a RemoteAS that was
+// never set; and a text as UnmarshalText does. null changes nothing.
+func (r *RemoteAS) UnmarshalJSON(text []byte) error {
+	switch {
+	case bytes.Equal(text, []byte("null")):
+		return nil
+	case bytes.HasPrefix(text, []byte(`"`)):
+		return r.UnmarshalText(bytes.Trim(text, `"`))
+	}
+	asn, err := strconv.ParseUint(string(text), 10, 32)
+	if err != nil {
+		return fmt.Errorf("%s is not an AS number", text)
+	}
+	*r = RemoteASN(ASN(asn))
+	return nil
 }
 
 // UnmarshalText reads an AS number, "external" or "internal".
@@ -155,6 +176,11 @@ var wellKnown = map[string]Community{
 	"no-peer":           0xffffff04,
 }
 
+// Scope reports whether c bounds how far a route goes: no-export, no-advertise and local-as (RFC 1997).
+func (c Community) Scope() bool {
+	return c == wellKnown["no-export"] || c == wellKnown["no-advertise"] || c == wellKnown["local-as"]
+}
+
 // UnmarshalText reads two numbers, such as "65000:100", or one of the names no-export, no-advertise, local-as, no-peer,
 // blackhole and graceful-shutdown.
 func (c *Community) UnmarshalText(text []byte) error {
@@ -165,7 +191,7 @@ func (c *Community) UnmarshalText(text []byte) error {
 	numbers, err := parseNumbers(string(text), 2, 16)
 	if err != nil {
 		return fmt.Errorf("%q is not a community: write two numbers from 0 to 65535, such as 65000:100, or one of "+
-			"no-peer, blackhole, graceful-shutdown", text)
+			"no-export, no-advertise, local-as, no-peer, blackhole, graceful-shutdown", text)
 	}
 	*c = Community(numbers[0]<<16 | numbers[1])
 	return nil
