@@ -157,9 +157,31 @@ func installed(t T) []Version {
 		// This machine's own FRR can be the one of a folder too.
 		if !slices.ContainsFunc(found, func(o Version) bool { return o.Name == v.Name }) {
 			found = append(found, v)
+			v.sweep(t)
 		}
 	}
 	return found
+}
+
+// sweep removes the folders that daemons of v have left, which are named after them and their process: a daemon of FRR 10 does not
+// start where its own is there already. What this machine's own FRR has left stays.
+func (v Version) sweep(t T) {
+	if v.Root == "/" {
+		return
+	}
+	folders, err := filepath.Glob(v.Path("var/tmp/frr", "*.*"))
+	if err != nil {
+		t.Fatalf("look for what daemons left: %v", err)
+	}
+	for _, folder := range folders {
+		_, process, _ := strings.Cut(filepath.Base(folder), ".")
+		if _, err := os.Stat(filepath.Join("/proc", process)); !errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err := os.RemoveAll(folder); err != nil {
+			t.Logf("remove what a daemon left: %v", err)
+		}
+	}
 }
 
 // cachedRoots are the folders that hack/setup --test makes.
@@ -183,9 +205,13 @@ func cachedRoots() []string {
 	return roots
 }
 
-// Eventually calls ready until it returns nil, and fails t with its last error when the timeout is over first.
+// Eventually calls ready until it returns nil, and fails t with its last error when the timeout is over first. That is meant for an idle
+// machine, and holds to the letter with FAIRLEAD_SOAK; where all tests run at once it is three times as long.
 func Eventually(t T, timeout time.Duration, what string, ready func() error) {
 	t.Helper()
+	if os.Getenv("FAIRLEAD_SOAK") == "" {
+		timeout *= 3
+	}
 	if err := poll(timeout, ready); err != nil {
 		t.Fatalf("wait %s until %s: %v", timeout, what, err)
 	}

@@ -75,7 +75,7 @@ func TestRoutesAndUpdates(t *testing.T) {
 			speaker := node.StartFRR(t, v, nodeConfig)
 
 			want := map[netip.Prefix][]lab.Path{netip.MustParsePrefix("10.16.0.5/32"): {{
-				From: netip.MustParseAddr("192.0.2.1"), NextHop: netip.MustParseAddr("192.0.2.1"), ASPath: "65000", MED: 50,
+				From: netip.MustParseAddr("192.0.2.1"), NextHop: netip.MustParseAddr("192.0.2.1"), ASPath: "65000", Origin: "IGP", MED: 50,
 				Communities: []string{"65000:100"}, LargeCommunities: []string{"65000:1:1"}, Best: true,
 			}}}
 			peer.Eventually(30*time.Second, "the node's IPv4 route arrives", func() error {

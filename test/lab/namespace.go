@@ -30,7 +30,7 @@ type Namespace struct {
 func NewNamespace(t T, name string) *Namespace {
 	t.Helper()
 	Require(t)
-	sweep(t)
+	Sweep(t)
 	ns := &Namespace{}
 	// The number is found by trying, so that tests which run side by side in one process need no counter.
 	for n := 1; ; n++ {
@@ -155,15 +155,16 @@ func removeNamespace(name string) error {
 	return errors.Join(append(errs, err)...)
 }
 
-// sweep removes what laboratories of processes that no longer live have left: namespaces and folders.
-func sweep(t T) {
+// Sweep removes what laboratories of processes that no longer live have left: namespaces, with what runs in them, and folders. Each
+// laboratory does so when it is made.
+func Sweep(t T) {
 	names, err := filepath.Glob(filepath.Join(netnsDir, ours+"*"))
 	if err != nil {
 		t.Fatalf("sweep: %v", err)
 	}
 	for _, path := range names {
 		// Another process may sweep at the same time: what is gone already needs no word.
-		if name := filepath.Base(path); abandoned(name) {
+		if name := filepath.Base(path); Abandoned(name) {
 			if err := removeNamespace(name); err != nil && exists(path) {
 				t.Logf("sweep: %v", err)
 			}
@@ -176,7 +177,8 @@ func sweep(t T) {
 				t.Fatalf("sweep: %v", err)
 			}
 			for _, path := range left {
-				if abandoned(filepath.Base(path)) {
+				if Abandoned(filepath.Base(path)) {
+					unmount(t, path)
 					removeAll(t, path)
 				}
 			}
@@ -189,8 +191,8 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// abandoned reports whether name is one that a laboratory gives, and its process is dead.
-func abandoned(name string) bool {
+// Abandoned reports whether name is one that a laboratory gives, and its process is dead.
+func Abandoned(name string) bool {
 	rest, is := strings.CutPrefix(name, ours)
 	number, _, cut := strings.Cut(rest, "-")
 	pid, err := strconv.Atoi(number)

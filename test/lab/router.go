@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Router is an FRR of one version that runs in a namespace. Its methods may be called from any goroutine, except that
@@ -27,6 +29,7 @@ type Router struct {
 	daemons   []string
 	args      map[string][]string
 	processes map[string]*Process
+	disk      int
 }
 
 // Option changes how StartFRR starts a router.
@@ -40,6 +43,23 @@ func WithDaemons(names ...string) Option {
 // WithArgs adds arguments to those of one daemon: WithArgs("bgpd", "-p", "1179").
 func WithArgs(daemon string, args ...string) Option {
 	return func(r *Router) { r.args[daemon] = append(r.args[daemon], args...) }
+}
+
+// WithDisk gives the router's folders of sockets and of configuration a file system each, of so many bytes, for tests that fill
+// it.
+func WithDisk(size int) Option { return func(r *Router) { r.disk = size } }
+
+// Grown waits until bgpd has been up for so long that whoever starts it would have given it all its configuration: what changes in
+// it from then on is somebody's hand, and an agent no longer looks at it each second.
+func (r *Router) Grown() {
+	r.t.Helper()
+	Eventually(r.t, 30*time.Second, "bgpd has been up for a while", func() error {
+		info, err := os.Stat(filepath.Join(r.RunDir, "bgpd.vty"))
+		if err == nil && time.Since(info.ModTime()) < 17*time.Second {
+			err = errors.New("it is young")
+		}
+		return err
+	})
 }
 
 // StartFRR starts FRR's daemons in ns in the foreground, waits until they answer, and loads config, where a refused line
@@ -81,11 +101,25 @@ func (ns *Namespace) newRouter(t T, v Version, options ...Option) *Router {
 		removeAll(t, r.RunDir)
 		removeAll(t, r.EtcDir)
 	})
+	for _, dir := range []string{r.RunDir, r.EtcDir} {
+		if r.disk > 0 {
+			// Before any daemon starts: ip netns exec gives each a view of its own of what is mounted.
+			must(t, "mount", "-t", "tmpfs", "-o", fmt.Sprintf("size=%d,mode=755,uid=%d,gid=%d", r.disk, uid, gid), ours, dir)
+			t.Cleanup(func() { unmount(t, dir) })
+		}
+	}
 	// vtysh complains on every run where this file is missing.
 	if err := os.WriteFile(filepath.Join(r.EtcDir, "vtysh.conf"), nil, 0o644); err != nil {
 		t.Fatalf("make vtysh.conf of router %s: %v", ns.Name, err)
 	}
 	return r
+}
+
+// unmount ends a file system of WithDisk, where there is one.
+func unmount(t T, dir string) {
+	if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) {
+		t.Logf("clean up: unmount %s: %v", dir, err)
+	}
 }
 
 // frrUser is the user and the group that daemons of v change to.

@@ -20,6 +20,8 @@ type Path struct {
 	NextHop netip.Addr
 	// ASPath is the AS path as FRR writes it: "65000 65001"; "" for a route of the router's own AS.
 	ASPath string
+	// Origin is "IGP", "EGP" or "incomplete".
+	Origin string
 	// MED and LocalPreference are 0 where FRR names none.
 	MED, LocalPreference uint32
 	// Communities and LargeCommunities are as FRR writes them: "65000:1", "no-export".
@@ -53,6 +55,7 @@ type jsonPath struct {
 	ASPath struct {
 		String string `json:"string"`
 	} `json:"aspath"`
+	Origin          string   `json:"origin"`
 	MED             uint32   `json:"metric"`
 	LocalPreference uint32   `json:"locPrf"`
 	Community       jsonList `json:"community"`
@@ -116,7 +119,7 @@ func parsePaths(raw json.RawMessage) ([]Path, error) {
 			continue
 		}
 		path := Path{
-			ASPath: p.ASPath.String, MED: p.MED, LocalPreference: p.LocalPreference, Best: p.BestPath.Overall, Stale: p.Stale,
+			ASPath: p.ASPath.String, Origin: p.Origin, MED: p.MED, LocalPreference: p.LocalPreference, Best: p.BestPath.Overall, Stale: p.Stale,
 			Communities: strings.Fields(p.Community.String), LargeCommunities: strings.Fields(p.Large.String),
 		}
 		if path.ASPath == "Local" {
