@@ -14,19 +14,22 @@ import (
 
 // Config is the agent's configuration. Its field tags are the schema: yaml names the key, range bounds a number or a
 // duration, enum lists the texts that are allowed, and Parse fills in the defaults that the comments name. The tags value,
-// unit, example and frr, and the comments, are what docs/reference/configuration.md is written from. The zero value
-// is not valid: it has no ASN. A Config is not changed once Load has returned it, so goroutines may share it.
+// unit, example and frr, and the comments, are what docs/reference/configuration.md is written from. The schema of the chart's
+// values comes from the tags too, and from what value says of a text: for it alone required marks a key without which a mapping
+// is refused, and minItems the least entries of a list. The zero value is not valid: it has no ASN. A Config is not changed once
+// its passwords are read, so goroutines may share it.
 type Config struct {
 	// ASN is the AS number of this speaker. Required.
-	ASN route.ASN `yaml:"asn" example:"65000" frr:"router bgp N"`
+	ASN route.ASN `yaml:"asn" required:"true" example:"65000" frr:"router bgp N"`
 	// RouterID is the BGP Identifier, an IPv4 address. Default: the node's first IPv4 InternalIP; on a node that has
 	// none, four octets that follow from the node's name and stay the same.
 	RouterID netip.Addr `yaml:"routerID" value:"IPv4 address" example:"10.0.1.2" frr:"bgp router-id A.B.C.D"`
 	// ClusterID is the CLUSTER_ID as a route reflector (RFC 4456), an IPv4 address. Default: FRR's, the router ID.
 	ClusterID netip.Addr `yaml:"clusterID" value:"IPv4 address" example:"10.0.0.1" frr:"bgp cluster-id A.B.C.D"`
 	// Communities are set on every route that this speaker originates (RFC 1997): two numbers, or a name such as blackhole.
+	// Those that bound how far a route goes, such as no-export, bind the neighbors: this speaker tells it to all of them.
 	// Default: none.
-	Communities []route.Community `yaml:"communities" value:"list of communities: N:N, no-peer, blackhole, graceful-shutdown" example:"[65000:100, 65000:200]" frr:"set community N:N"`
+	Communities []route.Community `yaml:"communities" value:"list of communities: N:N, no-export, no-advertise, local-as, no-peer, blackhole, graceful-shutdown" example:"[65000:100, 65000:200]" frr:"set community N:N"`
 	// LargeCommunities are set on every route that this speaker originates (RFC 8092): three numbers. Default: none.
 	LargeCommunities []route.LargeCommunity `yaml:"largeCommunities" value:"list of large communities, N:N:N" example:"['65000:1:2']" frr:"set large-community N:N:N"`
 	// LocalPreference is what iBGP neighbors are told of every route that this speaker originates. Default: FRR's, 100.
@@ -43,6 +46,17 @@ type Config struct {
 	GracefulRestart GracefulRestart `yaml:"gracefulRestart" example:"{restartTime: 90s}" frr:"-"`
 	// Announce says what of the cluster is announced. Default: what is annotated.
 	Announce Announce `yaml:"announce" example:"{clusterIPs: true}" frr:"-"`
+	// NATGateway has the speaker announce the EIPs of Kube-OVN's VPC NAT gateway of that name, and nothing else of the
+	// cluster. Default: none; pods, subnets and services are announced, and no EIP.
+	NATGateway string `yaml:"natGateway" value:"name of a VpcNatGateway" example:"gw1" frr:"network PREFIX route-map NAME"`
+	// Kubernetes says how the cluster is reached, and how much of it is watched. Default: from within, all of it.
+	Kubernetes Kubernetes `yaml:"kubernetes" example:"{scope: node}" frr:"-"`
+	// Events has the agent write an Event to an object when it is announced, withdrawn or not announced. Default: true.
+	Events bool `yaml:"events" example:"true" frr:"-"`
+	// Status says where the agent tells how it is. Default: on port 7473 of every address, and on a local socket.
+	Status Status `yaml:"status" example:"{listen: '127.0.0.1:7473'}" frr:"-"`
+	// Verify says how it is proven what each neighbor was really sent. Default: by all witnesses that there are.
+	Verify Verify `yaml:"verify" example:"{deadline: 5s}" frr:"-"`
 	// FRR says which FRR to drive and how. Default: an FRR of the machine.
 	FRR FRR `yaml:"frr" example:"{mode: embedded}" frr:"-"`
 	// TemplatesDir is a folder of templates that override the stanzas of frr.conf, or add to them. Default: none.
@@ -55,7 +69,7 @@ type Config struct {
 // same routes, to its own neighbors.
 type Router struct {
 	// Name is the name of the view, or of the VRF; no two routers share one. Required.
-	Name string `yaml:"name" value:"1 to 15 letters, digits, _, . and -" example:"storage" frr:"router bgp N view NAME"`
+	Name string `yaml:"name" required:"true" value:"1 to 15 letters, digits, _, . and -" example:"storage" frr:"router bgp N view NAME"`
 	// ASN is the AS number of this instance. Default: that of the speaker.
 	ASN route.ASN `yaml:"asn" example:"65010" frr:"router bgp N"`
 	// RouterID is its BGP Identifier, an IPv4 address. Default: that of the speaker.
@@ -85,7 +99,8 @@ type Neighbor struct {
 	NodeSelector NodeSelector `yaml:"nodeSelector" value:"labels, or a label selector of Kubernetes" example:"{rack: rack1}" frr:"-"`
 	Session      `yaml:",inline"`
 
-	// Password is what stands in PasswordFile; ReadPasswords fills it in.
+	// Password is what stands in PasswordFile; ReadPasswords fills it in. That of a PasswordSecretRef stays empty: the
+	// Secret is in the cluster.
 	Password route.Secret `yaml:"-"`
 }
 
@@ -104,7 +119,10 @@ type Session struct {
 	// PasswordFile is the path of a file that holds the TCP MD5 password (RFC 2385) and nothing else. A relative path starts
 	// at the folder of the configuration file. Default: no password.
 	PasswordFile string `yaml:"passwordFile" value:"path" example:"/etc/fairlead/passwords/tor1" frr:"neighbor X password TEXT"`
-	// Passive means that we wait for the neighbor to connect; bgpd must listen then, not run with -p 0. Default: false.
+	// PasswordSecretRef names the Secret of the cluster that holds the password, in the place of PasswordFile. Default: none.
+	PasswordSecretRef SecretRef `yaml:"passwordSecretRef" example:"{name: bgp, key: tor1}" frr:"neighbor X password TEXT"`
+	// Passive means that we wait for the neighbor to connect; bgpd must listen then, not run with -p 0. Not in a view, for which
+	// FRR takes no connection. Default: false.
 	Passive bool `yaml:"passive" example:"true" frr:"neighbor X passive"`
 	// EBGPMultihop is the TTL of an eBGP session to a neighbor that is not on our link; 0 and 1 mean off.
 	// Default: 0.
@@ -124,7 +142,7 @@ type Session struct {
 	// GracefulRestart asks this neighbor to keep our routes while we restart (RFC 4724). Default: false.
 	GracefulRestart bool `yaml:"gracefulRestart" example:"true" frr:"neighbor X graceful-restart"`
 	// Families are the address families to exchange. Default: that of Address, both with Interface.
-	Families []route.Family `yaml:"families" value:"list of 'ipv4-unicast', 'ipv6-unicast' (short: 'ipv4', 'ipv6')" example:"[ipv4-unicast, ipv6-unicast]" frr:"neighbor X activate"`
+	Families []route.Family `yaml:"families" minItems:"1" value:"list of 'ipv4-unicast', 'ipv6-unicast' (short: 'ipv4', 'ipv6')" example:"[ipv4-unicast, ipv6-unicast]" frr:"neighbor X activate"`
 	// ExtendedNextHop offers IPv6 next hops for IPv4 routes (RFC 8950) on a session over IPv6. Default: false.
 	ExtendedNextHop bool `yaml:"extendedNextHop" example:"true" frr:"neighbor X capability extended-nexthop"`
 	// RouteReflectorClient reflects routes to and from this iBGP neighbor (RFC 4456). Default: false.
@@ -140,7 +158,8 @@ type Session struct {
 	MaximumPrefix uint32 `yaml:"maximumPrefix" range:"0-4294967295" unit:"prefixes" example:"1000" frr:"neighbor X maximum-prefix N"`
 	// MaximumPrefixOut is how many prefixes of one family we send at most. Default: 0, no limit.
 	MaximumPrefixOut uint32 `yaml:"maximumPrefixOut" range:"0-4294967295" unit:"prefixes" example:"1000" frr:"neighbor X maximum-prefix-out N"`
-	// AllowASIn accepts routes whose AS path has our own AS up to so many times. Default: 0, none.
+	// AllowASIn accepts routes whose AS path has our own AS up to so many times, as sites with one AS need it; this node's
+	// own routes may come back then, and lose to those it originates. Default: 0, none.
 	AllowASIn uint8 `yaml:"allowASIn" range:"0-10" unit:"times" example:"1" frr:"neighbor X allowas-in N"`
 }
 
@@ -197,7 +216,7 @@ type Receive struct {
 // the prefix itself is meant.
 type PrefixRange struct {
 	// Prefix is a CIDR without host bits. Required.
-	Prefix netip.Prefix `yaml:"prefix" example:"10.0.0.0/8" frr:"ip prefix-list NAME permit PREFIX"`
+	Prefix netip.Prefix `yaml:"prefix" required:"true" example:"10.0.0.0/8" frr:"ip prefix-list NAME permit PREFIX"`
 	// GE is the least length. Default: not bounded.
 	GE uint8 `yaml:"ge" range:"0-128" example:"16" frr:"ip prefix-list NAME permit PREFIX ge N"`
 	// LE is the greatest length. Default: not bounded.
@@ -230,11 +249,14 @@ type GracefulRestart struct {
 type Announce struct {
 	// ClusterIPs announces the cluster addresses of annotated services. Default: false.
 	ClusterIPs bool `yaml:"clusterIPs" example:"true" frr:"network PREFIX route-map NAME"`
+	// ServicesFromExcludedNodes announces services also from nodes that have the label
+	// node.kubernetes.io/exclude-from-external-load-balancers, whatever its value. Default: false.
+	ServicesFromExcludedNodes bool `yaml:"servicesFromExcludedNodes" example:"true" frr:"network PREFIX route-map NAME"`
 	// PodsInAnnouncedSubnets announces, beside the CIDRs of an announced subnet, each of its pods. Default: false.
 	PodsInAnnouncedSubnets bool `yaml:"podsInAnnouncedSubnets" example:"true" frr:"network PREFIX route-map NAME"`
 	// AllowedPrefixes bounds what may be announced: a prefix that lies in none of them is not. An empty list is an error,
 	// because it could mean two opposite things. Default: no bound.
-	AllowedPrefixes []netip.Prefix `yaml:"allowedPrefixes" example:"[10.16.0.0/16]" frr:"-"`
+	AllowedPrefixes []netip.Prefix `yaml:"allowedPrefixes" minItems:"1" example:"[10.16.0.0/16]" frr:"-"`
 }
 
 // FRR says which FRR to drive and how.
@@ -242,12 +264,42 @@ type FRR struct {
 	// Mode is "external" for an FRR that somebody else runs beside the agent, or "embedded" where the agent starts and
 	// supervises the daemons itself. Default: external.
 	Mode FRRMode `yaml:"mode" enum:"external,embedded" example:"embedded" frr:"-"`
+	// Socket is where "fairlead frr" takes what vtysh is to be given, in mode external: it runs FRR in a container of its own, and
+	// shares with the agent the folder of FRR's sockets and that of frr.conf. Default: none; the agent runs vtysh itself.
+	Socket string `yaml:"socket" value:"absolute path of at most 107 characters" example:"/run/fairlead/vtysh/vtysh.sock" frr:"-"`
 	// Paths are where FRR's files are. Default: those of a package of Debian.
 	Paths FRRPaths `yaml:"paths" example:"{daemons: /opt/frr/sbin}" frr:"-"`
 	// Pathspace is FRR's -N: it puts the sockets and frr.conf of one of several FRRs of a machine into a folder of that
 	// name. Letters, digits, - and _ are allowed in it. Default: none.
 	Pathspace string `yaml:"pathspace" value:"letters, digits, - and _" example:"blue" frr:"-"`
+	// Audit says how FRR is looked after, in case that somebody changes it by hand. Default: every 30s, and put right.
+	Audit Audit `yaml:"audit" example:"{drift: report}" frr:"-"`
+	// Foreign are statements of your own inside of what is Fairlead's: its routers. They are never touched, neither in FRR nor
+	// in frr.conf. A statement is given by its first words, behind the contexts that it stands in; what is inside of it belongs to
+	// it, and a neighbor has its statements in the address families too. Default: none.
+	Foreign []Foreign `yaml:"foreign" value:"list of statements as FRR writes them, behind their contexts and ' / '" example:"['router bgp 65000 / neighbor 192.0.2.9']" frr:"-"`
 }
+
+// Ours reports whether Fairlead itself starts FRR, in the agent or by "fairlead frr".
+func (f FRR) Ours() bool { return f.Mode == Embedded || f.Socket != "" }
+
+// Audit says how FRR is looked after, in case that somebody changes it by hand.
+type Audit struct {
+	// Interval is how often FRR's whole running configuration is compared with what Fairlead made it. Default: 30s.
+	Interval time.Duration `yaml:"interval" range:"5s-3600s" example:"1m" frr:"-"`
+	// Drift says what follows where it differs: "heal" puts it right; "report" leaves a statement as it is until Fairlead's own
+	// changes, and tells it either way. Default: heal.
+	Drift DriftPolicy `yaml:"drift" enum:"heal,report" example:"report" frr:"-"`
+}
+
+// DriftPolicy says what follows on a change by somebody's hand.
+type DriftPolicy string
+
+// The two policies.
+const (
+	Heal   DriftPolicy = "heal"
+	Report DriftPolicy = "report"
+)
 
 // FRRPaths are where FRR's files are; each path is absolute.
 type FRRPaths struct {

@@ -72,6 +72,9 @@ func (d *decoder) decode(path string, n *yaml.Node, v reflect.Value, tag reflect
 	case *Receive:
 		d.decodeReceive(path, n, p)
 		return
+	case *SecretRef:
+		d.decodeSecretRef(path, n, p)
+		return
 	}
 	if _, leaf := v.Addr().Interface().(encoding.TextUnmarshaler); !leaf {
 		switch v.Kind() {

@@ -10,20 +10,22 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// TestDocsBlocks parses every example that stands in the guide.
+// TestDocsBlocks parses every example that stands in the guides.
 func TestDocsBlocks(t *testing.T) {
-	text, err := os.ReadFile("../docs/configuration.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	blocks := strings.Split(string(text), "```yaml\n")[1:]
-	if len(blocks) == 0 {
-		t.Fatal("the documentation has no example")
-	}
-	for _, block := range blocks {
-		example, _, _ := strings.Cut(block, "```")
-		if _, err := Parse("example", []byte(example)); err != nil {
-			t.Errorf("%v in\n%s", err, example)
+	for _, page := range []string{"configuration.md", "audit.md", "proof.md", "restarts.md", "ipv6.md"} {
+		text, err := os.ReadFile("../docs/" + page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		blocks := strings.Split(string(text), "```yaml\n")[1:]
+		if len(blocks) == 0 {
+			t.Fatalf("%s has no example", page)
+		}
+		for _, block := range blocks {
+			example, _, _ := strings.Cut(block, "```")
+			if _, err := Parse("example", []byte(example)); err != nil {
+				t.Errorf("%v in\n%s", err, example)
+			}
 		}
 	}
 }

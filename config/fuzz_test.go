@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -67,12 +68,40 @@ func FuzzParse(f *testing.F) {
 			checkPolicy(t, c, i)
 			names[n.Name], addresses[end] = true, true
 		}
+		checkCluster(t, c)
 		for i, p := range c.Announce.AllowedPrefixes {
 			if !p.IsValid() || p != p.Masked() {
 				t.Errorf("allowedPrefixes[%d] is %s", i, p)
 			}
 		}
 	})
+}
+
+// checkCluster looks at what names something of the cluster or of the node.
+func checkCluster(t *testing.T, c Config) {
+	t.Helper()
+	if k := c.Kubernetes; k.Scope != ScopeCluster && (k.Scope != ScopeNode || c.Announce.PodsInAnnouncedSubnets) {
+		t.Errorf("the scope is %q, and podsInAnnouncedSubnets is %t", k.Scope, c.Announce.PodsInAnnouncedSubnets)
+	}
+	if s := c.Status; s.Socket != "" && s.Socket[0] != '/' || len(s.Socket) > 107 || s.Listen != "" && !strings.Contains(s.Listen, ":") {
+		t.Errorf("status is %+v", s)
+	}
+	if v := c.Verify; v.Deadline < time.Second || v.Claims.Interval < time.Second || v.BMP.Feed && !v.BMP.FedBy().IsValid() {
+		t.Errorf("verify is %+v", v)
+	}
+	objectName := regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`)
+	if name := c.NATGateway; name != "" && (!objectName.MatchString(name) || len(name) > 253) {
+		t.Errorf("natGateway is %q", name)
+	}
+	for i, n := range c.Neighbors {
+		ref := n.PasswordSecretRef
+		if ref == (SecretRef{}) {
+			continue
+		}
+		if n.PasswordFile != "" || ref.Key == "" || !objectName.MatchString(ref.Name) || strings.ContainsAny(ref.Namespace+ref.Key, "/ ") {
+			t.Errorf("neighbors[%d] has the password of %+v and of %q", i, ref, n.PasswordFile)
+		}
+	}
 }
 
 func vrfOf(c Config, n Neighbor) string {

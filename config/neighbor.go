@@ -20,9 +20,13 @@ func (d *decoder) validateNeighbor(at string, n *Neighbor, routers map[string]in
 	if known && router.asn != 0 && d.good(at+".asn") {
 		d.validateKind(at, n, router.asn)
 	}
+	if known && router.view && n.Passive && d.good(at+".passive") {
+		d.reject(at+".passive", "is not possible in a view, for which FRR takes no connection: write false, or take it out")
+	}
 	if n.TTLSecurityHops > 0 && n.EBGPMultihop > 1 && d.good(at+".ttlSecurityHops") && d.good(at+".ebgpMultihop") {
 		d.reject(at+".ttlSecurityHops", "cannot stand beside ebgpMultihop, FRR takes one of the two: write 0 for the other, or take it out")
 	}
+	d.validatePasswordSource(at, n)
 	if n.Interface != "" && !d.given[at+".address"] {
 		d.validateUnnumbered(at, n)
 	}
@@ -115,9 +119,13 @@ func (d *decoder) validateExchange(at string, n *Neighbor) {
 	if d.spoiled[at+".families"] {
 		return
 	}
+	d.validateReceived(at, n)
 	families, extended, hop := n.families(), at+".extendedNextHop", at+".nextHop"
 	switch {
-	case !d.good(extended) || !n.ExtendedNextHop:
+	case !d.good(extended) || !n.ExtendedNextHop && n.Interface == "":
+	case !n.ExtendedNextHop && slices.Contains(families, route.IPv4Unicast):
+		d.reject(extended, "cannot be false with interface, whose IPv4 routes have IPv6 next hops always: take it out")
+	case !n.ExtendedNextHop:
 	case n.Address.Is4():
 		d.reject(extended, "is for a session over IPv6, and %s is an IPv4 address: take it out", n.Address)
 	case !slices.Contains(families, route.IPv4Unicast):
@@ -128,6 +136,28 @@ func (d *decoder) validateExchange(at string, n *Neighbor) {
 	}
 	if d.good(hop) && n.NextHop.IPv6.IsValid() && !slices.Contains(families, route.IPv6Unicast) {
 		d.reject(hop+".ipv6", "is for IPv6 routes, which are not exchanged: take it out, or write ipv6-unicast under families")
+	}
+}
+
+// validateReceived checks that what a neighbor names under receive can come over its session. What it has from
+// neighborDefaults may be for neighbors of both families: some of that must do.
+func (d *decoder) validateReceived(at string, n *Neighbor) {
+	receive := at + ".receive"
+	if !d.good(receive) || n.Receive.accept() != AcceptList {
+		return
+	}
+	_, inherited := d.inherited[receive]
+	foreign := func(p PrefixRange) bool { return !slices.Contains(n.families(), route.FamilyOf(p.Prefix.Addr())) }
+	if inherited {
+		if !slices.ContainsFunc(n.Receive.Prefixes, func(p PrefixRange) bool { return !foreign(p) }) {
+			d.reject(receive, "has no prefix of a family that is exchanged: write others, or the family under families")
+		}
+		return
+	}
+	for i, p := range n.Receive.Prefixes {
+		if family := route.FamilyOf(p.Prefix.Addr()); foreign(p) {
+			d.reject(receive+".prefixes"+index(i), "%s can never come, because %s is not exchanged: take it out, or write %[2]s under families", p.Prefix, family)
+		}
 	}
 }
 

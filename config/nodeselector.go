@@ -22,9 +22,9 @@ type NodeSelector struct {
 // Requirement is a condition on one label.
 type Requirement struct {
 	// Key is the label's key. Required.
-	Key string `yaml:"key" value:"key of a label" example:"rack" frr:"-"`
+	Key string `yaml:"key" required:"true" value:"key of a label" example:"rack" frr:"-"`
 	// Operator says how the label's value is compared. Required.
-	Operator Operator `yaml:"operator" enum:"In,NotIn,Exists,DoesNotExist" example:"In" frr:"-"`
+	Operator Operator `yaml:"operator" required:"true" enum:"In,NotIn,Exists,DoesNotExist" example:"In" frr:"-"`
 	// Values are what In and NotIn compare with; Exists and DoesNotExist have none. Default: none.
 	Values []string `yaml:"values" value:"list of label values" example:"[rack1, rack2]" frr:"-"`
 }

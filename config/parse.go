@@ -3,10 +3,7 @@ package config
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strconv"
@@ -14,23 +11,6 @@ import (
 
 	"go.yaml.in/yaml/v3"
 )
-
-// Load reads the configuration file at path and the password files that it names. A mistake in the file itself is an
-// Errors.
-func Load(path string) (Config, error) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return Config{}, fmt.Errorf("read configuration: %w", err)
-	}
-	c, err := Parse(path, data)
-	if err != nil {
-		return Config{}, err
-	}
-	if err := c.ReadPasswords(filepath.Dir(path)); err != nil {
-		return Config{}, err
-	}
-	return c, nil
-}
 
 // Parse reads one YAML document, checks it and fills in the defaults. It reads nothing but data: file is the name to put
 // into errors, and Neighbor.Password stays empty. Its error is an Errors with every mistake, and then the Config is zero.
@@ -44,8 +24,18 @@ func Parse(file string, data []byte) (Config, error) {
 		failure.File = file
 		return Config{}, Errors{*failure}
 	}
+	c, d := check(file, root)
+	if len(d.errs) > 0 {
+		d.errs.sort()
+		return Config{}, d.errs
+	}
+	c.setDefaults()
+	return c, nil
+}
 
-	var c Config
+// check decodes and validates a document; what mistakes it has, the decoder knows.
+func check(file string, root *yaml.Node) (Config, *decoder) {
+	c := preset()
 	d := newDecoder(file)
 	if root != nil {
 		d.decode("", root, reflect.ValueOf(&c).Elem(), "")
@@ -53,12 +43,7 @@ func Parse(file string, data []byte) (Config, error) {
 	if !d.failed[""] && !d.stopped {
 		d.validate(&c)
 	}
-	if len(d.errs) > 0 {
-		d.errs.sort()
-		return Config{}, d.errs
-	}
-	c.setDefaults()
-	return c, nil
+	return c, d
 }
 
 // document gives the value of the only YAML document in data, or nil where there is none.

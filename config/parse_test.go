@@ -152,19 +152,20 @@ func TestParseFull(t *testing.T) {
 					},
 				},
 				Session: Session{
-					Port:             179,
-					ASN:              route.External,
-					TTLSecurityHops:  3,
-					BFD:              BFD{On: true},
-					HoldTime:         90 * time.Second,
-					KeepaliveTime:    30 * time.Second,
-					ConnectTime:      5 * time.Second,
-					Families:         both,
-					ExtendedNextHop:  true,
-					NextHop:          NextHop{Mode: NextHopUnchanged},
-					Receive:          Receive{Accept: AcceptNone},
-					Transit:          []string{"tor1"},
-					MaximumPrefixOut: 10000,
+					Port:              179,
+					ASN:               route.External,
+					PasswordSecretRef: SecretRef{Name: "bgp", Namespace: "fabric", Key: "tor2"},
+					TTLSecurityHops:   3,
+					BFD:               BFD{On: true},
+					HoldTime:          90 * time.Second,
+					KeepaliveTime:     30 * time.Second,
+					ConnectTime:       5 * time.Second,
+					Families:          both,
+					ExtendedNextHop:   true,
+					NextHop:           NextHop{Mode: NextHopUnchanged},
+					Receive:           Receive{Accept: AcceptNone},
+					Transit:           []string{"tor1"},
+					MaximumPrefixOut:  10000,
 				},
 			},
 			{
@@ -174,7 +175,6 @@ func TestParseFull(t *testing.T) {
 				Session: Session{
 					Port:                 179,
 					ASN:                  route.Internal,
-					Passive:              true,
 					HoldTime:             90 * time.Second,
 					KeepaliveTime:        30 * time.Second,
 					ConnectTime:          5 * time.Second,
@@ -185,6 +185,22 @@ func TestParseFull(t *testing.T) {
 					MaximumPrefixOut:     10000,
 				},
 			},
+			{
+				Name:    "10.0.1.9",
+				Address: netip.MustParseAddr("10.0.1.9"),
+				Session: Session{
+					Port:                 179,
+					ASN:                  route.Internal,
+					Passive:              true,
+					HoldTime:             90 * time.Second,
+					KeepaliveTime:        30 * time.Second,
+					ConnectTime:          5 * time.Second,
+					Families:             []route.Family{route.IPv4Unicast},
+					RouteReflectorClient: true,
+					Receive:              Receive{Accept: AcceptNone},
+					MaximumPrefixOut:     10000,
+				},
+			},
 		},
 		GracefulRestart: GracefulRestart{
 			RestartTime:  90 * time.Second,
@@ -192,16 +208,31 @@ func TestParseFull(t *testing.T) {
 			StaleTime:    300 * time.Second,
 		},
 		Announce: Announce{
-			ClusterIPs:             true,
-			PodsInAnnouncedSubnets: true,
+			ClusterIPs:                true,
+			ServicesFromExcludedNodes: true,
+			PodsInAnnouncedSubnets:    true,
 			AllowedPrefixes: []netip.Prefix{
 				netip.MustParsePrefix("10.16.0.0/16"),
 				netip.MustParsePrefix("2001:db8:16::/64"),
 			},
 		},
+		NATGateway: "gw1",
+		Kubernetes: Kubernetes{Kubeconfig: "kubeconfig", Scope: ScopeCluster},
+		Events:     false,
+		Status:     Status{Listen: "127.0.0.1:9100", Socket: "", Pprof: true},
+		Verify: Verify{
+			Deadline: 5 * time.Second,
+			Claims:   Claims{Interval: time.Minute},
+			BMP: BMP{
+				Listen: ":11020", Allowed: []netip.Prefix{netip.MustParsePrefix("10.32.32.0/24"), netip.MustParsePrefix("2001:db8:32::/64")},
+			},
+		},
 		FRR: FRR{
 			Mode:      Embedded,
 			Pathspace: "blue",
+			Audit:     Audit{Interval: time.Minute, Drift: Report},
+			Foreign:   []Foreign{"router bgp 65000 / neighbor 192.0.2.9", "ip prefix-list MINE"},
+			Socket:    "/run/frr/vtysh.sock",
 			Paths: FRRPaths{
 				Vtysh:   "/opt/frr/bin/vtysh",
 				Daemons: "/opt/frr/sbin",
@@ -266,9 +297,16 @@ func TestParseDefaults(t *testing.T) {
 				Receive:       Receive{Accept: AcceptNone},
 			},
 		}},
+		Kubernetes: Kubernetes{Scope: ScopeCluster},
+		Events:     true,
+		Status:     Status{Listen: ":7473", Socket: "/run/fairlead/fairlead.sock"},
+		Verify: Verify{
+			Deadline: 2 * time.Second, Tap: true, Claims: Claims{Interval: 10 * time.Second}, BMP: BMP{Listen: "127.0.0.1:11019"},
+		},
 		FRR: FRR{
 			Mode:  External,
 			Paths: FRRPaths{Vtysh: "/usr/bin/vtysh", Daemons: "/usr/lib/frr", Config: "/etc/frr/frr.conf"},
+			Audit: Audit{Interval: 30 * time.Second, Drift: Heal},
 		},
 		Logging: Logging{Level: "info", Format: "text"},
 	}
@@ -327,6 +365,35 @@ func TestParsePathspaceDefault(t *testing.T) {
 	}
 	if got, want := c.FRR.Paths.Config, "/etc/frr/blue/frr.conf"; got != want {
 		t.Errorf("frr.paths.config = %s, want %s", got, want)
+	}
+}
+
+// TestFedBy: whether FRR feeds the station, and where it connects to.
+func TestFedBy(t *testing.T) {
+	for _, c := range []struct{ keys, want string }{
+		{"", ""},
+		{"frr: {mode: embedded}", "127.0.0.1:11019"},
+		{"frr: {socket: /run/vtysh.sock}", "127.0.0.1:11019"},
+		{"frr: {mode: embedded}\nverify: {bmp: {feed: null}}", "127.0.0.1:11019"},
+		{"frr: {mode: embedded}\nverify: {bmp: {feed: false}}", ""},
+		{"frr: {mode: embedded}\nverify: {bmp: {listen: ''}}", ""},
+		{"verify: {bmp: {feed: true}}", "127.0.0.1:11019"},
+		{"verify: {bmp: {feed: true, listen: ':5000'}}", "127.0.0.1:5000"},
+		{"verify: {bmp: {feed: true, listen: '0.0.0.0:5000'}}", "127.0.0.1:5000"},
+		{"verify: {bmp: {feed: true, listen: '[::]:5000', allowed: [10.0.0.0/8]}}", "[::1]:5000"},
+		{"verify: {bmp: {feed: true, listen: '10.0.1.2:5000'}}", "10.0.1.2:5000"},
+	} {
+		parsed, err := Parse("config.yaml", []byte("asn: 65000\n"+c.keys+"\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		if at := parsed.Verify.BMP.FedBy(); at.IsValid() {
+			got = at.String()
+		}
+		if got != c.want {
+			t.Errorf("%q: got %q, want %q", c.keys, got, c.want)
+		}
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 
 	"github.com/fairlead/fairlead/route"
@@ -41,7 +40,7 @@ func (c *Config) ReadPasswords(dir string) error {
 }
 
 func readPassword(file string) (route.Secret, error) {
-	f, err := os.Open(file)
+	f, err := open(file)
 	if err != nil {
 		return "", err
 	}
@@ -52,11 +51,21 @@ func readPassword(file string) (route.Secret, error) {
 	if err != nil {
 		return "", err
 	}
+	password, err := ParsePassword(data)
+	if err != nil {
+		return "", fmt.Errorf("%s %w", file, err)
+	}
+	return password, nil
+}
+
+// ParsePassword reads what a password file or a key of a Secret holds; one line break at its end is not part of the
+// password. The error goes on with a sentence that names where it was read, and holds nothing of the password.
+func ParsePassword(data []byte) (route.Secret, error) {
 	if line, ok := bytes.CutSuffix(data, []byte("\n")); ok {
 		data = bytes.TrimSuffix(line, []byte("\r"))
 	}
 	if advice := badPassword(data); advice != "" {
-		return "", fmt.Errorf("%s %s", file, advice)
+		return "", errors.New(advice)
 	}
 	return route.Secret(data), nil
 }
@@ -66,7 +75,7 @@ func badPassword(password []byte) string {
 	printable := func(r rune) bool { return r >= ' ' && r <= '~' }
 	switch {
 	case len(password) == 0:
-		return "is empty: write the password into it, or take passwordFile out"
+		return "is empty: write the password into it, or take out what names it"
 	case bytes.ContainsAny(password, "\r\n"):
 		return "has more than one line: write the password alone"
 	case bytes.ContainsFunc(password, func(r rune) bool { return !printable(r) }):

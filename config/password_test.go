@@ -36,8 +36,8 @@ func TestReadPasswords(t *testing.T) {
 		{name: "81 characters", content: eighty + "s", err: "is longer than the 80 characters that FRR takes: choose a shorter password"},
 		{name: "81 characters and line break", content: eighty + "s\n", err: "is longer than the 80 characters that FRR takes: choose a shorter password"},
 		{name: "megabytes", content: strings.Repeat(eighty, 50_000), err: "is longer than the 80 characters that FRR takes: choose a shorter password"},
-		{name: "empty", content: "", err: "is empty: write the password into it, or take passwordFile out"},
-		{name: "line break alone", content: "\n", err: "is empty: write the password into it, or take passwordFile out"},
+		{name: "empty", content: "", err: "is empty: write the password into it, or take out what names it"},
+		{name: "line break alone", content: "\n", err: "is empty: write the password into it, or take out what names it"},
 		{name: "two line breaks", content: "swordfish\n\n", err: "has more than one line: write the password alone"},
 		{name: "two lines", content: "swordfish\nno neighbor\n", err: "has more than one line: write the password alone"},
 		{name: "80 characters and a second line", content: eighty + "\r\nno", err: "has more than one line: write the password alone"},
@@ -108,35 +108,5 @@ func TestReadPasswordsAll(t *testing.T) {
 	}
 	if got := c.Neighbors[0].Password.Reveal(); got != "swordfish" {
 		t.Errorf("the password of the absolute path has %d bytes, want that of the file", len(got))
-	}
-}
-
-func TestLoad(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "config.yaml")
-
-	if _, err := Load(path); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("a missing file gives %v, want fs.ErrNotExist", err)
-	}
-
-	write(t, path, "asn: zero\n")
-	_, err := Load(path)
-	var mistakes Errors
-	if !errors.As(err, &mistakes) || mistakes[0].File != path {
-		t.Errorf("a mistake gives %v, want Errors that name %s", err, path)
-	}
-
-	write(t, path, "asn: 65000\nneighbors: [{address: 10.0.0.1, asn: 65030, passwordFile: tor1}]\n")
-	if _, err := Load(path); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("a missing password file gives %v, want fs.ErrNotExist", err)
-	}
-
-	write(t, filepath.Join(dir, "tor1"), "swordfish\n")
-	c, err := Load(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := c.Neighbors[0].Password.Reveal(); got != "swordfish" {
-		t.Errorf("the password has %d bytes, want that of the file beside the configuration", len(got))
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -185,11 +186,18 @@ func unquoted(n *yaml.Node) string {
 	return ""
 }
 
-// quote prints what somebody wrote: safe for a terminal and a log, and not longer than a line.
+// quote prints what somebody wrote: safe for a terminal and a log, not longer than a line, and without a password of FRR's.
 func quote(s string) string {
 	const limit = 64
 	if len(s) > limit {
-		return fmt.Sprintf("%q...", s[:limit])
+		return fmt.Sprintf("%q...", mask(s[:limit]))
 	}
-	return fmt.Sprintf("%q", s)
+	return fmt.Sprintf("%q", mask(s))
 }
+
+// passwords are the words of a statement of FRR after which the rest is a secret, also abbreviated or misspelled. A value may hold
+// line breaks, which FRR's lines (frr.Mask) do not: what stands behind one is the rest of the secret too.
+var passwords = regexp.MustCompile(`(?is)\b(passw[a-z]*)\s+\S.*`)
+
+// mask puts "***" in the place of what stands behind the word password.
+func mask(s string) string { return passwords.ReplaceAllString(s, "$1 ***") }

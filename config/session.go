@@ -16,6 +16,7 @@ func (d *decoder) validateSession(at string, s *Session) {
 			d.reject(source, "%s", advice)
 		}
 	}
+	d.validateSecretRef(at+".passwordSecretRef", s.PasswordSecretRef)
 	d.validateFamilies(at+".families", s.Families)
 	d.validateNextHop(at+".nextHop", s.NextHop)
 	d.validateReceive(at+".receive", s.Receive)
@@ -98,6 +99,9 @@ func (d *decoder) validateRange(at string, p PrefixRange) {
 	prefix, ge, le := at+".prefix", at+".ge", at+".le"
 	d.require(prefix, "a prefix such as 10.16.0.0/16")
 	d.validatePrefix(prefix, p.Prefix)
+	if d.good(prefix) && p.Prefix.Bits() >= 96 && route.IPv4Compatible(p.Prefix.Addr()) {
+		d.reject(prefix, "%s is of the IPv4-compatible IPv6 addresses, which nobody announces (RFC 4291): write another, or take it out", p.Prefix)
+	}
 	if !d.good(prefix) {
 		return
 	}
@@ -140,6 +144,8 @@ func localAddress(addr netip.Addr) string {
 		return addr.String() + " names an interface: write " + addr.WithZone("").String()
 	case !isUnicast(addr):
 		return addr.String() + " is not the address of one node: write a unicast address"
+	case route.IPv4Compatible(addr) && !addr.IsLoopback():
+		return addr.String() + " is an IPv4-compatible IPv6 address, which nobody uses (RFC 4291): write one of this node"
 	default:
 		return ""
 	}

@@ -66,11 +66,16 @@ func (d *decoder) validate(c *Config) {
 			d.validateNeighbor(at, &c.Neighbors[i], routers)
 		}
 	}
+	d.validateReflectors(c)
 	d.validateAddresses(c.Neighbors, routers)
 	names := d.validateNames(c.Neighbors)
 	d.validateTransit(c.Neighbors, names, routers)
 	d.validateAllowedPrefixes(c.Announce.AllowedPrefixes)
+	d.validateCluster(c)
+	d.validateStatus(&c.Status)
+	d.validateVerify(c)
 	d.validateFRR(&c.FRR)
+	d.validateForeign(c, routers)
 }
 
 func (d *decoder) validateRouterID(at string, id netip.Addr) {
@@ -97,12 +102,34 @@ func (d *decoder) validateClusterID(at string, id netip.Addr) {
 	}
 }
 
+// validateReflectors checks that a router with a CLUSTER_ID reflects to somebody, on one node at least.
+func (d *decoder) validateReflectors(c *Config) {
+	if d.spoiled["neighbors"] || d.spoiled["routers"] {
+		return
+	}
+	reflects := map[string]bool{}
+	for _, n := range c.Neighbors {
+		reflects[n.Router] = reflects[n.Router] || n.RouteReflectorClient
+	}
+	check := func(at, router string) {
+		if d.good(at) && !reflects[router] {
+			d.reject(at, "has no effect where no neighbor of this router is a client: write routeReflectorClient: true under one, or take it out")
+		}
+	}
+	check("clusterID", "")
+	for i, r := range c.Routers {
+		check("routers"+index(i)+".clusterID", r.Name)
+	}
+}
+
 // instance is what the neighbors of one router have to know of it.
 type instance struct {
 	// asn is its own AS, 0 where that could not be read.
 	asn route.ASN
 	// vrf is the VRF that its sessions are in; "" is the default one, and views hold theirs there too.
 	vrf string
+	// view says that it is neither the default one nor one of a VRF.
+	view bool
 }
 
 // validateRouters checks the routers, and gives them by name, the default one among them as "".
@@ -119,7 +146,7 @@ func (d *decoder) validateRouters(c *Config) map[string]instance {
 		if d.spoiled[at+".name"] {
 			continue
 		}
-		in := instance{asn: c.ASN}
+		in := instance{asn: c.ASN, view: !r.VRF}
 		if d.given[at+".asn"] {
 			in.asn = r.ASN
 		}
@@ -148,12 +175,6 @@ func (d *decoder) validateRouterName(at, name string, taken map[string]instance)
 	}
 }
 
-// The well-known communities (RFC 1997) that bound how far a route goes; no-advertise stands between these two.
-const (
-	noExport route.Community = 0xFFFFFF01
-	localAS  route.Community = 0xFFFFFF03
-)
-
 // validateCommunities checks what is set on each route. A large community of ours that Fairlead uses as a marker would be
 // taken away on the way out, and could send a route to whom it is not meant for.
 func (d *decoder) validateCommunities(c *Config) {
@@ -163,12 +184,6 @@ func (d *decoder) validateCommunities(c *Config) {
 	}
 	unique(d, "communities", c.Communities)
 	unique(d, "largeCommunities", c.LargeCommunities)
-	for i, community := range c.Communities {
-		// FRR obeys these three where it originates a route: measured, no-export keeps it from every eBGP neighbor.
-		if at := "communities" + index(i); !d.failed[at] && community >= noExport && community <= localAS {
-			d.reject(at, "is not possible: FRR would keep every route from eBGP neighbors (no-export, local-as) or from all (no-advertise), take it out")
-		}
-	}
 	for i, community := range c.LargeCommunities {
 		at := "largeCommunities" + index(i)
 		if !d.failed[at] && community.LocalData1 == route.MarkerData && slices.Contains(own, community.GlobalAdministrator) {
@@ -184,7 +199,7 @@ func unique[T comparable](d *decoder, path string, list []T) {
 	for i, value := range list {
 		at := path + index(i)
 		if seen[value] && !d.spoiled[at] {
-			d.reject(at, "%v is in the list already: take one of the two out", value)
+			d.reject(at, "%s is in the list already: take one of the two out", mask(fmt.Sprint(value)))
 		}
 		seen[value] = seen[value] || !d.spoiled[at]
 	}
@@ -204,6 +219,7 @@ func (d *decoder) validateFRR(f *FRR) {
 	if strings.ContainsFunc(f.Pathspace, func(r rune) bool { return !isAlphanumeric(r) && r != '-' && r != '_' }) {
 		d.reject("frr.pathspace", "%s cannot be the name of a folder: write letters, digits, - and _ only", quote(f.Pathspace))
 	}
+	d.validateSocket("frr.socket", f.Socket)
 	d.validatePath("frr.paths.vtysh", f.Paths.Vtysh)
 	d.validatePath("frr.paths.daemons", f.Paths.Daemons)
 	d.validatePath("frr.paths.config", f.Paths.Config)

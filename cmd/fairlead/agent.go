@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"reflect"
 	"sync/atomic"
 	"time"
 
@@ -104,7 +105,7 @@ func (a *agent) read() {
 	}
 	a.paths = paths
 	a.files.Follow(paths...)
-	if next.config.FRR != a.settings.config.FRR {
+	if !reflect.DeepEqual(next.config.FRR, a.settings.config.FRR) {
 		a.log.Warn("a change of frr takes effect when the agent starts again; the rest applies now")
 		next.config.FRR = a.settings.config.FRR
 	}

@@ -2,8 +2,8 @@
 // and what is looked at is what they were told. The node's way is the whole one, from YAML to vtysh, and from each
 // configuration to the next by the difference.
 //
-// Not shown here: connectTime, which no neighbor can see (every case counts on it), and a router with vrf, because the
-// kernels of build machines need not have the device; render's tests load one into FRR, which takes it without.
+// Not shown here: a router with vrf, because the kernels of build machines need not have the device; render's tests load one
+// into FRR, which takes it without.
 package neighbor
 
 import (
@@ -31,6 +31,9 @@ import (
 
 // patience is how long a session, and what is told over it, may take on a loaded machine.
 const patience = 40 * time.Second
+
+// pollInterval is how often the far side is looked at: each look starts several vtysh, on a machine with other work.
+const pollInterval = 200 * time.Millisecond
 
 // fabric is a node with two switches, each on a link of its own, which are joined by a third link:
 //
@@ -102,6 +105,9 @@ exit
 route-map PREPEND permit 10
  set as-path prepend 65000
 exit
+route-map PREFER permit 10
+ set local-preference 200
+exit
 `
 
 // cluster is what the node announces.
@@ -124,14 +130,13 @@ func cluster(addresses ...string) reduce.Snapshot {
 func (f *fabric) apply(t *testing.T, yaml string, snapshot reduce.Snapshot) {
 	t.Helper()
 	folder := t.TempDir()
-	path := filepath.Join(folder, "config.yaml")
-	if err := errors.Join(
-		os.WriteFile(path, []byte(yaml), 0o600),
-		os.WriteFile(filepath.Join(folder, "password"), []byte("s3cret!"), 0o600),
-	); err != nil {
+	if err := os.WriteFile(filepath.Join(folder, "password"), []byte("s3cret!"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c, err := config.Load(path)
+	c, err := config.Parse("config.yaml", []byte(yaml))
+	if err == nil {
+		err = c.ReadPasswords(folder)
+	}
 	if err != nil {
 		t.Fatalf("%v\n%s", err, yaml)
 	}
@@ -197,7 +202,20 @@ func session(address, remoteAS string, more ...string) []string {
 // eventually waits until check gives no error.
 func eventually(t *testing.T, check func() error) {
 	t.Helper()
-	lab.Eventually(t, patience, "the far side shows it", check)
+	deadline, tick := time.NewTimer(patience), time.NewTicker(pollInterval)
+	defer deadline.Stop()
+	defer tick.Stop()
+	for {
+		err := check()
+		if err == nil {
+			return
+		}
+		select {
+		case <-deadline.C:
+			t.Fatalf("wait %s until the far side shows it: %v", patience, err)
+		case <-tick.C:
+		}
+	}
 }
 
 // all joins checks.
@@ -267,7 +285,7 @@ func any1(lab.Path) bool { return true }
 // stays fails the test where check is nil within the time that a session would need.
 func stays(t *testing.T, what string, check func() error) {
 	t.Helper()
-	deadline, tick := time.NewTimer(4*time.Second), time.NewTicker(500*time.Millisecond)
+	deadline, tick := time.NewTimer(3*time.Second), time.NewTicker(500*time.Millisecond)
 	defer deadline.Stop()
 	defer tick.Stop()
 	for {

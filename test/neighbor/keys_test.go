@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/fairlead/fairlead/test/lab"
@@ -136,6 +137,18 @@ func TestKeys(t *testing.T) {
 			},
 		},
 		{
+			name: "bfd with FRR's own intervals",
+			play: func(f *fabric) string {
+				f.peer(f.a, "65001", session(node1, "65000", "neighbor 10.1.0.2 bfd")...)
+				return speaker("", toA(", bfd: {}"))
+			},
+			check: func(f *fabric) error {
+				const peer = "show bfd peer 10.1.0.2 local-address 10.1.0.1 interface eth0 json"
+				return all(is("up", f.a, peer, "status"), is(300, f.a, peer, "remote-receive-interval"),
+					is(300, f.a, peer, "remote-transmit-interval"), is(3, f.a, peer, "remote-detect-multiplier"))
+			},
+		},
+		{
 			name: "gracefulRestart",
 			play: func(f *fabric) string {
 				f.peer(f.a, "65001", session(node1, "65000")...)
@@ -191,6 +204,22 @@ func TestKeys(t *testing.T) {
 				return told(f.a, "10.16.0.5/32", func(p lab.Path) bool {
 					return slices.Equal(p.Communities, []string{"65000:7"}) && slices.Equal(p.LargeCommunities, []string{"65000:1:2"}) && p.MED == 50
 				})
+			},
+		},
+		{
+			name: "communities: those that bound how far a route goes bind the neighbors, and not what is passed on",
+			play: func(f *fabric) string {
+				f.peer(f.a, "65001", session(node1, "65000", "4 network 192.0.2.0/24")...)
+				f.peer(f.b, "65000", session(node2, "65000")...)
+				return speaker("communities: [no-advertise, \"65000:7\", local-as, no-export]\n",
+					toA(", receive: all"), "  - {name: b, address: 10.2.0.1, port: 1179, asn: internal, transit: [a]}\n")
+			},
+			check: func(f *fabric) error {
+				bound := func(p lab.Path) bool {
+					return slices.Equal(p.Communities, []string{"65000:7", "no-export", "no-advertise", "local-AS"})
+				}
+				free := func(p lab.Path) bool { return len(p.Communities) == 0 }
+				return all(told(f.a, "10.16.0.5/32", bound), told(f.b, "10.16.0.5/32", bound), told(f.b, "192.0.2.0/24", free))
 			},
 		},
 		{
@@ -365,35 +394,44 @@ func TestKeys(t *testing.T) {
 			not: func(f *fabric) error { return all(told(f.a, "203.0.113.0/24", nil), told(f.b, "192.0.2.0/24", nil)) },
 		},
 	}
+	type story struct {
+		name string
+		tell func(*testing.T, *fabric)
+	}
+	stories := []story{{"connectTime", connectTime}, {"allowASIn: own prefixes that come back", ownPrefixes}}
+	for _, tt := range tests {
+		stories = append(stories, story{tt.name, func(t *testing.T, f *fabric) {
+			f.tellOnFailure(t)
+			yaml := tt.play(f)
+			f.apply(t, yaml, cluster(node1))
+			eventually(t, func() error { return tt.check(f) })
+			if tt.not != nil {
+				stays(t, "what must not be", func() error { return tt.not(f) })
+			}
+		}})
+	}
+	stories = append(stories, story{"router ID of a node without IPv4", withoutIPv4})
+
+	// Nearly all the time goes into FRR's timers, so that several fabrics can be told their stories at once, whatever the number
+	// of processors; t.Parallel would not.
+	const fabrics = 2
+	var done sync.WaitGroup
 	for _, v := range lab.Versions(t) {
-		t.Run(v.Name, func(t *testing.T) {
-			t.Parallel()
-			f := newFabric(t, v)
-			for _, tt := range tests {
-				t.Run(tt.name, func(t *testing.T) {
-					f.tellOnFailure(t)
-					yaml := tt.play(f)
-					f.apply(t, yaml, cluster(node1))
-					eventually(t, func() error { return tt.check(f) })
-					if tt.not != nil {
-						stays(t, "what must not be", func() error { return tt.not(f) })
+		for some := range slices.Chunk(stories, (len(stories)+fabrics-1)/fabrics) {
+			done.Go(func() {
+				t.Run(v.Name, func(t *testing.T) {
+					f := newFabric(t, v)
+					// So long FRR waits after a change of route-maps before it looks at its routes again, 5 s by default.
+					f.node.Load("bgp route-map delay-timer 1\n")
+					for _, s := range some {
+						t.Run(s.name, func(t *testing.T) { s.tell(t, f) })
 					}
 				})
-			}
-			t.Run("router ID of a node without IPv4", func(t *testing.T) {
-				f.tellOnFailure(t)
-				f.peer(f.a, "65001", session("fd01::2", "65000")...)
-				f.apply(t, speaker("", "  - {name: a, address: \"fd01::1\", asn: 65001}\n"), cluster("fd01::2"))
-				eventually(t, func() error {
-					return all(peerIs("Established", f.a, "fd01::2", "bgpState"), peerIs(nodeID, f.a, "fd01::2", "remoteRouterId"))
-				})
 			})
-		})
+		}
 	}
+	done.Wait()
 }
-
-// nodeID is the router ID that the name node1 gives.
-const nodeID = "77.18.243.27"
 
 // down is an error where a session is up.
 func down(r *lab.Router, address string) error {
