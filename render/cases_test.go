@@ -31,7 +31,16 @@ func cases() map[string]route.Speaker {
 		"receive-in-views": receiveInViews(),
 		"reflector":        one(reflector()),
 		"vrf":              vrf(),
+		"scope":            one(scope()),
+		"station":          fed(views(), "127.0.0.1:11019"),
+		"station-vrf":      fed(vrf(), "[::1]:5000"),
 	}
+}
+
+// fed has a speaker feed a BMP station.
+func fed(s route.Speaker, station string) route.Speaker {
+	s.Station = netip.MustParseAddrPort(station)
+	return s
 }
 
 // one gives a speaker with one router, AS 65000 and router ID 10.0.1.2 where r has none of its own.
@@ -317,6 +326,15 @@ func reflector() route.Router {
 		},
 		Routes: routes(route.Attributes{}, "10.16.0.5/32"),
 	}
+}
+
+// scope bounds how far what we originate goes, beside what is passed on.
+func scope() route.Router {
+	r := transit()
+	r.Scope = []route.Community{0xFFFFFF01, 0xFFFFFF02, 0xFFFFFF03}
+	r.Neighbors[0].NextHop.IPv4 = netip.MustParseAddr("10.9.9.9")
+	r.Routes = append(r.Routes, routes(route.Attributes{Communities: []route.Community{65000<<16 | 1}}, "fd00:10:16::6/128")...)
+	return r
 }
 
 func vrf() route.Speaker {

@@ -52,12 +52,22 @@ type Origin struct {
 
 // Audience is one outbound policy.
 type Audience struct {
-	// RouteMap and List are its FRR objects; Markers is the list of all markers of its router's AS.
-	RouteMap, List, Markers string
-	// Permitted are the markers of what is told: that of the audience, and those of the neighbors whose routes are passed on.
-	Permitted []route.LargeCommunity
+	// RouteMap is its FRR object; Markers is the list of all markers of its router's AS, which are taken away.
+	RouteMap, Markers string
+	// Told are the entries of the route-map: one, or two where what we originate gets a scope and what is passed on does not.
+	Told []Told
 	// NextHop and NextHop6 are the addresses to announce for IPv4 and IPv6 routes; "" leaves the session's own.
 	NextHop, NextHop6 string
+}
+
+// Told is one entry of an outbound policy.
+type Told struct {
+	// List is the list of the markers of what is told.
+	List string
+	// Permitted are these markers: that of the audience, and those of the neighbors whose routes are passed on.
+	Permitted []route.LargeCommunity
+	// Scope are the communities that bound how far neighbors pass it on, as FRR writes them; they are added on the way out.
+	Scope []string
 }
 
 // Markers is the list that matches every marker of some AS numbers.
@@ -110,6 +120,17 @@ type Router struct {
 	Neighbors []Neighbor
 	// Families are those that have a network or a neighbor.
 	Families []AddressFamily
+	// Station is the BMP station that is told of the sessions; nil means none.
+	Station *Station
+}
+
+// Station is a BMP station. FRR tells it when a session begins and ends without being asked to; it monitors no table.
+type Station struct {
+	// Targets is what FRR calls it.
+	Targets string
+	// Address and Port are those of the station.
+	Address netip.Addr
+	Port    uint16
 }
 
 // Neighbor is one session. Times are in seconds.

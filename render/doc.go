@@ -2,6 +2,7 @@
 //
 //	FL-GROUP-hash    route-map: a set of attributes and audiences; "network P route-map FL-GROUP-hash" is all of a route
 //	FL-TO-hash       large-community-list: the markers of what is told, for FL-OUT of the same hash
+//	FL-PASS-hash     large-community-list: those of what is passed on, where what we originate gets a scope and it does not
 //	FL-OUT-hash      route-map: what is told; permits those markers, sets next hops, takes all markers away
 //	FL-MARKERS-asns  large-community-list: all markers of the routers of these AS numbers
 //	FL-IN-NONE       route-map: nothing is accepted
@@ -10,6 +11,7 @@
 //	FL-PL-hash       prefix-list: the ranges that FL-IN permits
 //	FL-INSTALL-hash  route-map and large-community-list: what zebra installs of what is accepted (FRR: table-map)
 //	FL-BFD-hash      BFD profile: a set of timers
+//	FL-STATION       bmp targets: the BMP station of the node, in each router
 //
 // FL-IN ends in a deny of its own: after "on-match next" FRR permits what no later entry matches.
 //

@@ -57,6 +57,7 @@ func document(s route.Speaker, hash digest) (Document, error) {
 		if err != nil {
 			return Document{}, err
 		}
+		router.Station = stationOf(s.Station)
 		doc.Routers = append(doc.Routers, router)
 	}
 	return doc, nil
@@ -79,7 +80,7 @@ func (l *layout) draft(r route.Router) draft {
 	for _, n := range r.Neighbors {
 		out, in := make(map[route.Family]*Audience), make(map[route.Family]*Inbound)
 		for _, f := range n.Families {
-			out[f] = l.audience(r.ASN, n, f, marks)
+			out[f] = l.audience(&r, n, f, marks)
 			in[f] = l.inbound(n, f, marks)
 			accepts = accepts || in[f] != nil
 		}
@@ -178,6 +179,17 @@ func (d draft) family(f route.Family) AddressFamily {
 	return af
 }
 
+// stationName is what FRR calls the BMP station of this node.
+const stationName = "FL-STATION"
+
+// stationOf is nil where at is the zero AddrPort.
+func stationOf(at netip.AddrPort) *Station {
+	if !at.IsValid() {
+		return nil
+	}
+	return &Station{Targets: stationName, Address: at.Addr(), Port: at.Port()}
+}
+
 // nothing is the inbound policy that accepts nothing.
 const nothing = "FL-IN-NONE"
 
@@ -248,16 +260,13 @@ func milliseconds(d, frrDefault time.Duration) int64 {
 	return d.Milliseconds()
 }
 
-// subjectsOf gives all that has a marker in r: every audience of its routes and neighbors, the neighbors themselves, those
-// whose routes are passed on, and what is installed.
+// subjectsOf gives all that has a marker in r: every audience of its routes and neighbors, the neighbors themselves, and what is
+// installed.
 func subjectsOf(r route.Router) []string {
 	set := map[string]bool{install: true}
 	for _, n := range r.Neighbors {
 		set[audienceSubject(n.Audience)] = true
-		set[neighborSubject(nameOf(n))] = true
-		for _, name := range n.Transit {
-			set[neighborSubject(name)] = true
-		}
+		set[neighborSubject(n)] = true
 	}
 	for _, route := range r.Routes {
 		for _, a := range route.To {
@@ -266,6 +275,3 @@ func subjectsOf(r route.Router) []string {
 	}
 	return slices.Collect(maps.Keys(set))
 }
-
-// nameOf gives what Transit calls n.
-func nameOf(n route.Neighbor) string { return cmp.Or(n.Name, n.ID()) }

@@ -24,7 +24,7 @@ func TestGoldensOnFRR(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					router := lab.NewNamespace(t, "golden").StartFRR(t, version, string(conf), lab.WithDaemons("bfdd"))
+					router := lab.NewNamespace(t, "golden").StartFRR(t, version, string(conf), lab.WithDaemons("bfdd"), lab.WithArgs("bgpd", "-M", "bmp"))
 					if diff := cmp.Diff(statements(conf), statements([]byte(router.RunningConfig()))); diff != "" {
 						t.Errorf("running-config is not the file (-file +running):\n%s", diff)
 					}

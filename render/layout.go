@@ -83,27 +83,42 @@ func (l *layout) group(r *route.Route, marks map[string]route.LargeCommunity) *G
 		g.Communities, g.LargeCommunities, g.LocalPreference, g.MED)
 }
 
-// audience gives what n is told of one family. A next hop of the other family is no part of it.
-func (l *layout) audience(asn route.ASN, n route.Neighbor, f route.Family, marks map[string]route.LargeCommunity) *Audience {
+// audience gives what n is told of one family. A next hop of the other family is no part of it. What we originate and what is
+// passed on are one entry, unless the former gets a scope.
+func (l *layout) audience(r *route.Router, n route.Neighbor, f route.Family, marks map[string]route.LargeCommunity) *Audience {
 	a := Audience{
-		Markers:   markersName(asn),
-		Permitted: []route.LargeCommunity{marks[audienceSubject(n.Audience)]},
+		Markers: markersName(r.ASN),
+		Told:    []Told{{Permitted: []route.LargeCommunity{marks[audienceSubject(n.Audience)]}}},
 	}
-	for _, name := range n.Transit {
-		a.Permitted = append(a.Permitted, marks[neighborSubject(name)])
+	for _, c := range r.Scope {
+		a.Told[0].Scope = append(a.Told[0].Scope, communityName(c))
 	}
-	slices.SortFunc(a.Permitted, compareLarge)
-	a.Permitted = slices.Compact(a.Permitted)
+	if len(r.Scope) > 0 && len(n.Transit) > 0 {
+		a.Told = append(a.Told, Told{})
+	}
+	last := &a.Told[len(a.Told)-1]
+	for _, from := range r.Neighbors {
+		if slices.Contains(n.Transit, from.TransitName()) {
+			last.Permitted = append(last.Permitted, marks[neighborSubject(from)])
+		}
+	}
+	slices.SortFunc(last.Permitted, compareLarge)
+	last.Permitted = slices.Compact(last.Permitted)
 	if f == route.IPv4Unicast {
 		a.NextHop = text(n.NextHop.IPv4)
 	} else {
 		a.NextHop6 = text(n.NextHop.IPv6)
 	}
-	return shared(l.audiences, a, "match %s delete %s%s", joined(a.Permitted, " "), a.Markers, given(" next-hop ", a.NextHop+a.NextHop6))
+	var entries []string
+	for _, t := range a.Told {
+		entries = append(entries, "match "+joined(t.Permitted, " ")+given(" scope ", strings.Join(t.Scope, " ")))
+	}
+	return shared(l.audiences, a, "%s delete %s%s", strings.Join(entries, ", "), a.Markers, given(" next-hop ", a.NextHop+a.NextHop6))
 }
 
 // inbound gives what is accepted from n of one family, or nil where that is nothing. Whoever lets our own AS into a path
-// wants routes of our AS from elsewhere; of those that are our own, the one we originate wins by its weight.
+// wants routes of our AS from elsewhere, which look like our own that come back: of these, the one we originate wins by its
+// weight. A list of our own prefixes would tell them apart, and would change this policy with every route.
 func (l *layout) inbound(n route.Neighbor, f route.Family, marks map[string]route.LargeCommunity) *Inbound {
 	list := PrefixList{Family: "ip"}
 	if f == route.IPv6Unicast {
@@ -117,7 +132,7 @@ func (l *layout) inbound(n route.Neighbor, f route.Family, marks map[string]rout
 	if n.Receive.Nothing() || len(n.Receive.Prefixes) > 0 && len(list.Ranges) == 0 {
 		return nil
 	}
-	in := Inbound{Markers: markersName(l.routers...), Marks: []route.LargeCommunity{marks[neighborSubject(nameOf(n))]}}
+	in := Inbound{Markers: markersName(l.routers...), Marks: []route.LargeCommunity{marks[neighborSubject(n)]}}
 	if n.Receive.Install {
 		in.Marks = append(in.Marks, marks[install])
 		slices.SortFunc(in.Marks, compareLarge)
@@ -212,7 +227,10 @@ func (l *layout) named() Document {
 		Groups:      list(l.groups, "FL-GROUP-", l.hash, func(g *Group, name string) { g.RouteMap = name }),
 		Tables:      list(l.tables, "FL-INSTALL-", l.hash, func(t *Table, name string) { t.Name = name }),
 		Audiences: list(l.audiences, "", l.hash, func(a *Audience, name string) {
-			a.RouteMap, a.List = "FL-OUT-"+name, "FL-TO-"+name
+			a.RouteMap, a.Told[0].List = "FL-OUT-"+name, "FL-TO-"+name
+			if len(a.Told) > 1 {
+				a.Told[1].List = "FL-PASS-" + name
+			}
 		}),
 	}
 	doc.Inbound = list(l.in, "FL-IN-", l.hash, func(in *Inbound, name string) {
@@ -226,7 +244,7 @@ func (l *layout) named() Document {
 	})
 	lists := make(map[string]Markers)
 	for _, a := range doc.Audiences {
-		asn := route.ASN(a.Permitted[0].GlobalAdministrator)
+		asn := route.ASN(a.Told[0].Permitted[0].GlobalAdministrator)
 		lists[a.Markers] = Markers{List: a.Markers, Patterns: patterns(asn)}
 	}
 	for _, in := range doc.Inbound {

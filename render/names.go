@@ -42,7 +42,12 @@ func names(prefix string, contents iter.Seq[string], hash digest) map[string]str
 const install = "install"
 
 func audienceSubject(a route.Audience) string { return fmt.Sprintf("audience %q", a) }
-func neighborSubject(name string) string      { return fmt.Sprintf("neighbor %q", name) }
+
+// neighborSubject stands for what n's policy of now accepts. What an older one has let in bears another marker until FRR has
+// asked n for its routes again, so that a change of policies never passes on, for that moment, what none of them lets pass.
+func neighborSubject(n route.Neighbor) string {
+	return fmt.Sprintf("neighbor %q accepts %t %v with our AS %d", n.TransitName(), n.Receive.All, n.Receive.Prefixes, n.AllowASIn)
+}
 
 // markers gives each subject of a router its marker. Two whose hashes collide are told apart in the order of their names.
 func markers(asn route.ASN, subjects []string, hash digest) map[string]route.LargeCommunity {

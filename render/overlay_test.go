@@ -53,7 +53,7 @@ end
 		{
 			name: "before and after", own: map[string]string{
 				"before-neighbor.tmpl": " ! {{ .ID }}", "after-neighbor.tmpl": " neighbor {{ .ID }} maximum-prefix 10",
-				"before-frr.conf.tmpl": "! mine", "after-router.tmpl": "! {{ .ASN }}",
+				"before-frr.conf.tmpl": "! mine", "after-router.tmpl": "! {{ .ASN }}", "after-frr.conf.tmpl": "! last",
 			},
 			want: `! mine
 frr defaults traditional
@@ -66,12 +66,17 @@ router bgp 65000
  neighbor 192.0.2.2 maximum-prefix 10
 exit
 ! 65000
+! last
 end
 `,
 		},
 		{
 			name: "around an override", own: map[string]string{"neighbor.tmpl": " two", "before-neighbor.tmpl": " one", "after-neighbor.tmpl": " three"},
 			want: "frr defaults traditional\nrouter bgp 65000\n one\n two\n three\n one\n two\n three\nexit\nend\n",
+		},
+		{
+			name: "the file ends once, behind all", own: map[string]string{"frr.conf.tmpl": "frr defaults traditional\nend", "after-frr.conf.tmpl": "! mine"},
+			want: "frr defaults traditional\n! mine\nend\n",
 		},
 		{
 			name: "an empty override leaves the stanza out", own: map[string]string{"neighbor.tmpl": ""},

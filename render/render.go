@@ -41,19 +41,20 @@ func (r *Renderer) Render(s route.Speaker) ([]byte, error) {
 	if err := r.templates.ExecuteTemplate(&out, entry, doc); err != nil {
 		return nil, fmt.Errorf("render frr.conf: %w", err)
 	}
-	return withoutBlankLines(out.Bytes()), nil
+	return tidy(out.Bytes()), nil
 }
 
-// withoutBlankLines drops the lines that say nothing to FRR, so that a template can be laid out for its reader. It reuses
-// the memory of conf.
-func withoutBlankLines(conf []byte) []byte {
+// tidy drops the lines that say nothing to FRR, so that a template can be laid out for its reader, and ends the file, once and
+// behind all that any template writes. It reuses the memory of conf.
+func tidy(conf []byte) []byte {
+	const end = "end"
 	kept := conf[:0]
 	for line := range bytes.Lines(conf) {
-		if len(bytes.TrimSpace(line)) > 0 {
-			kept = append(kept, line...)
+		if text := bytes.TrimRight(line, "\n"); len(bytes.TrimSpace(text)) > 0 && string(text) != end {
+			kept = append(append(kept, text...), '\n')
 		}
 	}
-	return kept
+	return append(kept, end+"\n"...)
 }
 
 // functions are sprig's, less all that reads the machine, the clock, the network or a source of randomness: a template
