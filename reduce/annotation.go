@@ -12,16 +12,16 @@ const (
 )
 
 // Kube-OVN writes a pod's address and subnet under these suffixes, once for each network that the pod has; what stands
-// before is the network's provider ("ovn", "net1.default.ovn").
+// before is the network's provider ("ovn", "net1.default.ovn"). They say where a pod is, and ask for nothing.
 const (
-	suffixAddress = ".kubernetes.io/ip_address"
-	suffixSubnet  = ".kubernetes.io/logical_switch"
+	SuffixAddress = ".kubernetes.io/ip_address"
+	SuffixSubnet  = ".kubernetes.io/logical_switch"
 )
 
 // KeepAnnotation reports whether reduce reads the annotation with this key, so that sources need keep no other.
 func KeepAnnotation(key string) bool {
 	return key == annotationFairlead || key == annotationKubeOVN ||
-		strings.HasSuffix(key, suffixAddress) || strings.HasSuffix(key, suffixSubnet)
+		strings.HasSuffix(key, SuffixAddress) || strings.HasSuffix(key, SuffixSubnet)
 }
 
 // policy is what an object's annotation asks for.
@@ -46,12 +46,7 @@ const (
 //	false, no            never
 //	"" or absent         unset
 func policyOf(annotations map[string]string) (policy, error) {
-	key := annotationFairlead
-	value := annotations[key]
-	if value == "" {
-		key = annotationKubeOVN
-		value = annotations[key]
-	}
+	key, value := Annotation(annotations)
 	switch value {
 	case "":
 		return unset, nil
@@ -62,8 +57,19 @@ func policyOf(annotations map[string]string) (policy, error) {
 	case "false", "no":
 		return never, nil
 	default:
-		return never, fmt.Errorf("annotation %s is %s: write true (or yes, cluster), local, false or no", key, quote(value))
+		return never, remedied(fmt.Errorf("annotation %s is %s: write true (or yes, cluster), local, false or no", key, quote(value)),
+			"write true (or yes, cluster), local, false or no into annotation "+key)
 	}
+}
+
+// Annotation gives the annotation of an object that counts, as it was written; two empty texts mean that the object says nothing.
+func Annotation(annotations map[string]string) (key, value string) {
+	for _, key := range [...]string{annotationFairlead, annotationKubeOVN} {
+		if value := annotations[key]; value != "" {
+			return key, value
+		}
+	}
+	return "", ""
 }
 
 // quote prints what a user of the cluster wrote: safe for a terminal and a log, and not longer than a line.

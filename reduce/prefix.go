@@ -15,18 +15,22 @@ func hostPrefix(text string) (netip.Prefix, error) {
 	bare, mask, masked := strings.Cut(strings.TrimSpace(text), "/")
 	addr, err := netip.ParseAddr(bare)
 	if err != nil || addr.Zone() != "" {
-		return netip.Prefix{}, fmt.Errorf("address %s is not an IP address", quote(text))
+		return netip.Prefix{}, notAddress(text)
 	}
 	addr = addr.Unmap()
 	if masked {
 		if _, err := addr.Prefix(parseBits(mask)); err != nil {
-			return netip.Prefix{}, fmt.Errorf("address %s is not an IP address", quote(text))
+			return netip.Prefix{}, notAddress(text)
 		}
 	}
 	if err := announceable(addr); err != nil {
 		return netip.Prefix{}, fmt.Errorf("address %s: %w", quote(text), err)
 	}
 	return netip.PrefixFrom(addr, addr.BitLen()), nil
+}
+
+func notAddress(text string) error {
+	return remedied(fmt.Errorf("address %s is not an IP address", quote(text)), "correct the address that the object states")
 }
 
 // parseBits reads a prefix length; -1, which no prefix has, stands for what is not one.
@@ -44,6 +48,8 @@ func parseBits(s string) int {
 	return n
 }
 
+const correctCIDR = "correct the subnet's spec.cidrBlock"
+
 // cidrs reads a subnet's "v4", "v6" or "v4, v6" into masked prefixes. What does not parse is left out and told; the others
 // stand.
 func cidrs(block string) ([]netip.Prefix, []error) {
@@ -54,13 +60,13 @@ func cidrs(block string) ([]netip.Prefix, []error) {
 		prefix, err := netip.ParsePrefix(text)
 		switch {
 		case err != nil:
-			bad = append(bad, fmt.Errorf("cidrBlock %s is not a CIDR", quote(text)))
+			bad = append(bad, remedied(fmt.Errorf("cidrBlock %s is not a CIDR", quote(text)), correctCIDR))
 			continue
 		case prefix.Addr().Is4In6():
-			bad = append(bad, fmt.Errorf("cidrBlock %s is IPv4 inside IPv6: write the IPv4 CIDR", quote(text)))
+			bad = append(bad, remedied(fmt.Errorf("cidrBlock %s is IPv4 inside IPv6: write the IPv4 CIDR", quote(text)), correctCIDR))
 			continue
 		case prefix.Bits() == 0:
-			bad = append(bad, fmt.Errorf("cidrBlock %s is a default route, which a subnet cannot announce", quote(text)))
+			bad = append(bad, remedied(fmt.Errorf("cidrBlock %s is a default route, which a subnet cannot announce", quote(text)), correctCIDR))
 			continue
 		}
 		prefix = prefix.Masked()
@@ -73,21 +79,26 @@ func cidrs(block string) ([]netip.Prefix, []error) {
 	return good, bad
 }
 
+// unfit says that an address cannot be announced, for what it is.
+func unfit(what string) error {
+	return remedied(errors.New(what+" cannot be announced"), "give the object another address: to other hosts this one means nothing")
+}
+
 // announceable refuses the addresses that mean nothing to another host (RFC 6890).
 func announceable(a netip.Addr) error {
 	switch {
 	case a.IsUnspecified(), a.Is4() && a.As4()[0] == 0:
-		return errors.New("the unspecified network cannot be announced")
+		return unfit("the unspecified network")
 	case a.IsLoopback():
-		return errors.New("a loopback address cannot be announced")
+		return unfit("a loopback address")
 	case a.IsMulticast():
-		return errors.New("a multicast address cannot be announced")
+		return unfit("a multicast address")
 	case a.IsLinkLocalUnicast():
-		return errors.New("a link-local address cannot be announced")
+		return unfit("a link-local address")
 	case route.IPv4Compatible(a):
-		return errors.New("an IPv4-compatible IPv6 address (RFC 4291, section 2.5.5.1) cannot be announced")
+		return unfit("an IPv4-compatible IPv6 address (RFC 4291, section 2.5.5.1)")
 	case a.Is4() && a.As4()[0] >= 240:
-		return errors.New("a reserved address cannot be announced")
+		return unfit("a reserved address")
 	}
 	return nil
 }

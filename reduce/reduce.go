@@ -19,29 +19,46 @@ type Result struct {
 	Skipped []Skipped
 	// Warnings are the wishes that were followed although they look like a mistake, sorted.
 	Warnings []Warning
+	// Own are the objects of which no other node's speaker says what this one says, such as a pod with policy local on this
+	// node; sorted. Of all others every speaker says the same.
+	Own []route.Object
+	// Silent are the kinds of object that this speaker announces none of although others do, such as the services on a node
+	// that is excluded from serving them; sorted.
+	Silent []string
 }
 
 // Skipped is an object and why its wish was not followed.
 type Skipped struct {
 	Object route.Object `json:"object"`
 	Reason string       `json:"reason"`
+	// Remedy is what to do about it; "" where nothing is known.
+	Remedy string `json:"remedy,omitempty"`
 }
 
 // Warning is an object whose wish was followed, and what about it looks like a mistake.
 type Warning = Skipped
 
 // Reduce gives what the node of that name should announce. One wrong object never stops another: it is Skipped. An error
-// means that nothing can be said of this node at all, because it is not known, and that what it announces should stay.
+// means that nothing can be said of this node at all, because it or a neighbor's password is not known, and that what it
+// announces should stay.
 func Reduce(s Snapshot, c config.Config, node string) (Result, error) {
-	self, unknown := find(s.Nodes, node)
-	p := pass{config: c, node: node, attributes: attributesOf(c), routes: make(map[netip.Prefix]*route.Route)}
+	return new(Reducer).Reduce(s, c, node)
+}
+
+// reduce is the pass.
+func (p *pass) reduce(s Snapshot) (Result, error) {
+	self, unknown := find(s.Nodes, p.node)
 	routers, err := p.routers(self, unknown)
 	if err != nil {
 		return Result{}, err
 	}
-	p.subnets(s.Subnets)
-	p.pods(s.Pods)
-	p.services(s.Services)
+	if p.config.NATGateway != "" {
+		p.eips(s.EIPs, s.Gateways)
+	} else {
+		p.subnets(s.Subnets)
+		p.pods(s.Pods, s.Subnets)
+		p.services(s.Services, self)
+	}
 
 	// All routers originate the same; none of them changes it.
 	announced := p.sorted()
@@ -55,13 +72,17 @@ func Reduce(s Snapshot, c config.Config, node string) (Result, error) {
 	slices.SortFunc(p.warnings, func(a, b Warning) int {
 		return cmp.Or(a.Object.Compare(b.Object), cmp.Compare(a.Reason, b.Reason))
 	})
+	slices.SortFunc(p.own, route.Object.Compare)
 	return Result{
 		Speaker: route.Speaker{
-			Node:    node,
+			Node:    p.node,
 			Routers: routers,
+			Station: p.config.Verify.BMP.FedBy(),
 		},
 		Skipped:  slices.Compact(p.skipped),
 		Warnings: slices.Compact(p.warnings),
+		Own:      slices.Compact(p.own),
+		Silent:   p.silent,
 	}, nil
 }
 
@@ -79,13 +100,19 @@ func find(nodes []*Node, name string) (*Node, error) {
 type pass struct {
 	config config.Config
 	node   string
+	// secrets hold the passwords of neighbors.
+	secrets []*Secret
 	// attributes are those of every route.
 	attributes route.Attributes
 	// known are the subnets by name.
-	known    map[string]*subnet
-	routes   map[netip.Prefix]*route.Route
-	skipped  []Skipped
-	warnings []Warning
+	known map[string]*subnet
+	// bequeaths says that the pods of one of them inherit a policy.
+	bequeaths bool
+	// last is what the last pass found of pods, and now what this one does; looked says that it went through them.
+	last, now *found
+	looked    bool
+	findings
+	silent []string
 }
 
 // everyone is the To of every route so far; it is shared and never changed.
@@ -94,16 +121,24 @@ var everyone = []route.Audience{route.Everyone}
 // announce adds one prefix that object from asks for, and reports whether it may be announced.
 func (p *pass) announce(prefix netip.Prefix, from route.Object) bool {
 	if !p.allowed(prefix) {
-		p.skip(from, fmt.Errorf("%s lies outside announce.allowedPrefixes", prefix))
+		p.skip(from, remedied(fmt.Errorf("%s lies outside announce.allowedPrefixes", prefix),
+			"add a prefix that holds it to announce.allowedPrefixes, where this cluster may announce it; else take the wish back"))
 		return false
 	}
-	r := p.routes[prefix]
-	if r == nil {
-		r = &route.Route{Prefix: prefix, Attributes: p.attributes, To: everyone}
-		p.routes[prefix] = r
-	}
-	r.From = append(r.From, from)
+	p.asked = append(p.asked, asked{prefix, from})
 	return true
+}
+
+// hosts announces addresses as /32 and /128. One that is wrong is skipped, and does not stop the others.
+func (p *pass) hosts(from route.Object, addresses ...string) {
+	for _, text := range addresses {
+		prefix, err := hostPrefix(text)
+		if err != nil {
+			p.skip(from, err)
+			continue
+		}
+		p.announce(prefix, from)
+	}
 }
 
 func (p *pass) allowed(prefix netip.Prefix) bool {
@@ -116,7 +151,7 @@ func (p *pass) allowed(prefix netip.Prefix) bool {
 }
 
 func (p *pass) skip(o route.Object, reason error) {
-	p.skipped = append(p.skipped, Skipped{Object: o, Reason: reason.Error()})
+	p.skipped = append(p.skipped, Skipped{Object: o, Reason: reason.Error(), Remedy: remedyOf(reason)})
 }
 
 func (p *pass) warn(o route.Object, reason string) {
@@ -125,15 +160,26 @@ func (p *pass) warn(o route.Object, reason string) {
 
 // sorted gives the routes of the pass by prefix, the objects of each by name and each once.
 func (p *pass) sorted() []route.Route {
-	routes := make([]route.Route, 0, len(p.routes))
-	for _, r := range p.routes {
-		if len(r.From) > 1 {
-			slices.SortFunc(r.From, route.Object.Compare)
-			r.From = slices.Compact(r.From)
+	slices.SortFunc(p.asked, func(a, b asked) int {
+		if c := route.ComparePrefixes(a.prefix, b.prefix); c != 0 {
+			return c
 		}
-		routes = append(routes, *r)
+		return a.from.Compare(b.from)
+	})
+	routes := make([]route.Route, 0, len(p.asked))
+	objects := make([]route.Object, 0, len(p.asked)) // those of all routes: never more, so that they stay where they are
+	for i, a := range p.asked {
+		switch {
+		case i == 0 || p.asked[i-1].prefix != a.prefix:
+			objects = append(objects, a.from)
+			routes = append(routes, route.Route{Prefix: a.prefix, Attributes: p.attributes, To: everyone,
+				From: objects[len(objects)-1 : len(objects) : len(objects)]})
+		case p.asked[i-1].from != a.from:
+			objects = append(objects, a.from)
+			last := &routes[len(routes)-1]
+			last.From = objects[len(objects)-len(last.From)-1 : len(objects) : len(objects)]
+		}
 	}
-	slices.SortFunc(routes, func(a, b route.Route) int { return route.ComparePrefixes(a.Prefix, b.Prefix) })
 	return routes
 }
 
@@ -146,4 +192,5 @@ func (p *pass) wish(kind string, m Meta) policy {
 	return policy
 }
 
-var errNotReady = errors.New("the subnet is not ready (its condition Ready is not True)")
+var errNotReady = remedied(errors.New("the subnet is not ready (its condition Ready is not True)"),
+	"wait for Kube-OVN, and look at the conditions in kubectl describe subnet for why it is not")

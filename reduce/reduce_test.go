@@ -16,7 +16,7 @@ import (
 )
 
 var compare = cmp.Options{
-	cmpopts.EquateComparable(netip.Prefix{}, netip.Addr{}, route.RemoteAS{}),
+	cmpopts.EquateComparable(netip.Prefix{}, netip.Addr{}, netip.AddrPort{}, route.RemoteAS{}),
 	cmpopts.EquateEmpty(),
 }
 
@@ -88,7 +88,7 @@ func TestRouterID(t *testing.T) {
 
 // A pod on a network of Kube-OVN's, as its annotations tell it.
 func onNetwork(m Meta, provider, subnet, address string) Meta {
-	annotations := map[string]string{provider + suffixSubnet: subnet, provider + suffixAddress: address}
+	annotations := map[string]string{provider + SuffixSubnet: subnet, provider + SuffixAddress: address}
 	for k, v := range m.Annotations {
 		annotations[k] = v
 	}
@@ -200,5 +200,18 @@ func TestSnapshotIsNotChanged(t *testing.T) {
 	}
 	if diff := cmp.Diff(same, s, compare); diff != "" {
 		t.Errorf("Reduce changed its snapshot:\n%s", diff)
+	}
+}
+
+// The station of the configuration is told of by every router where FRR feeds it, and by none elsewhere.
+func TestStation(t *testing.T) {
+	c := speaks(config.Announce{})
+	c.Verify.BMP.Listen = ":11019"
+	for feed, want := range map[bool]netip.AddrPort{true: netip.MustParseAddrPort("127.0.0.1:11019"), false: {}} {
+		c.Verify.BMP.Feed = feed
+		result, err := Reduce(Snapshot{Nodes: []*Node{node("a")}}, c, "a")
+		if err != nil || result.Speaker.Station != want {
+			t.Errorf("feed %t: the station is %s, %v", feed, result.Speaker.Station, err)
+		}
 	}
 }

@@ -29,11 +29,13 @@ func (p *pass) routers(self *Node, unknown error) ([]route.Router, error) {
 		routers = append(routers, router)
 	}
 	slices.SortFunc(routers, func(a, b route.Router) int { return cmp.Compare(a.Name, b.Name) })
+	scope := sorted(slices.DeleteFunc(slices.Clone(p.config.Communities), func(c route.Community) bool { return !c.Scope() }))
 	for i := range routers {
+		routers[i].Scope = scope
 		routers[i].GracefulRestart = route.GracefulRestart(p.config.GracefulRestart)
-		if routers[i].Neighbors, err = p.neighbors(&routers[i], self, unknown); err != nil {
-			return nil, err
-		}
+	}
+	if err := p.neighbors(routers, self, unknown); err != nil {
+		return nil, err
 	}
 	return routers, nil
 }
@@ -63,53 +65,76 @@ func nameID(name string) netip.Addr {
 	return netip.AddrFrom4([4]byte{byte(n>>24)%126 + 1, byte(n >> 16), byte(n >> 8), byte(n)})
 }
 
-// neighbors gives the sessions that self holds in router: a node that is not known must not lose those that its labels
-// would choose. Of two neighbors with one address, or on one interface, that both choose this node, the first stands.
-func (p *pass) neighbors(router *route.Router, self *Node, unknown error) ([]route.Neighbor, error) {
+// neighbors gives each of routers the sessions that self holds in it: a node that is not known must not lose those that its
+// labels would choose. Of two neighbors with one address, or on one interface, that both choose this node, the first of the
+// configuration stands. Views share the node's addresses with the default instance, and a neighbor takes one session from an
+// address; a VRF has its own.
+func (p *pass) neighbors(routers []route.Router, self *Node, unknown error) error {
 	var labels map[string]string
 	if self != nil {
 		labels = self.Labels
 	}
-	neighbors := []route.Neighbor{}
-	names := make(map[string]string)
+	type end struct{ vrf, id string }
+	first := make(map[end]config.Neighbor)
 	for i, n := range p.config.Neighbors {
-		if n.Router != router.Name {
-			continue
+		at := slices.IndexFunc(routers, func(r route.Router) bool { return r.Name == n.Router })
+		if at < 0 {
+			return fmt.Errorf("find the router of neighbor %s: there is no %q", n.Name, n.Router)
 		}
 		if self == nil && !n.NodeSelector.Everywhere() {
-			return nil, fmt.Errorf("match the nodeSelector of neighbor %s: %w", n.Name, unknown)
+			return fmt.Errorf("match the nodeSelector of neighbor %s: %w", n.Name, unknown)
 		}
 		if !n.NodeSelector.Matches(labels) {
 			continue
 		}
+		router := &routers[at]
 		from := route.Object{Kind: "Config", Name: fmt.Sprintf("neighbors[%d]", i)}
 		session := sessionOf(n)
 		session.From = []route.Object{from}
-		if name, ok := names[session.ID()]; ok {
-			what := "address"
-			if n.Interface != "" {
-				what = "interface"
-			}
-			p.skip(from, fmt.Errorf("neighbor %s has the %s %s too, and both nodeSelectors match this node", name, what, session.ID()))
+		this := end{id: session.ID()}
+		if router.VRF {
+			this.vrf = router.Name
+		}
+		if other, ok := first[this]; ok {
+			p.skip(from, sameEnd(n, other, session.ID()))
 			continue
 		}
-		names[session.ID()] = n.Name
+		first[this] = n
+		var err error
+		if session.Password, err = p.password(n); err != nil {
+			return err
+		}
 		if n.Receive.Install && router.Name != "" && !router.VRF {
 			p.warn(from, "receive.install has no effect: router "+router.Name+" is a view, which installs nothing in the kernel")
 		}
-		neighbors = append(neighbors, session)
+		router.Neighbors = append(router.Neighbors, session)
 	}
-	slices.SortFunc(neighbors, func(a, b route.Neighbor) int {
-		// Those without an address come last.
-		if a.Address.IsValid() != b.Address.IsValid() {
-			return cmp.Compare(a.Interface, b.Interface)
-		}
-		return cmp.Or(a.Address.Compare(b.Address), cmp.Compare(a.Interface, b.Interface))
-	})
-	return neighbors, nil
+	for i := range routers {
+		slices.SortFunc(routers[i].Neighbors, func(a, b route.Neighbor) int {
+			// Those without an address come last.
+			if a.Address.IsValid() != b.Address.IsValid() {
+				return cmp.Compare(a.Interface, b.Interface)
+			}
+			return cmp.Or(a.Address.Compare(b.Address), cmp.Compare(a.Interface, b.Interface))
+		})
+	}
+	return nil
 }
 
-// sessionOf gives n as a session of this node, without the object that asks for it.
+// sameEnd says why n cannot stand beside other, which FRR would know under one name.
+func sameEnd(n, other config.Neighbor, id string) error {
+	what, where := "address", ""
+	if n.Interface != "" {
+		what = "interface"
+	}
+	if n.Router != other.Router {
+		where = ", in another router that shares this node's addresses"
+	}
+	return remedied(fmt.Errorf("neighbor %s has the %s %s too%s, and both nodeSelectors match this node", other.Name, what, id, where),
+		"take one of the two out, or set their nodeSelectors so that one of them matches this node")
+}
+
+// sessionOf gives n as a session of this node, without its password and the object that asks for it.
 func sessionOf(n config.Neighbor) route.Neighbor {
 	return route.Neighbor{
 		Name:            n.Name,
@@ -133,7 +158,6 @@ func sessionOf(n config.Neighbor) route.Neighbor {
 			DetectMultiplier: n.BFD.DetectMultiplier,
 		},
 		GracefulRestart:      n.GracefulRestart,
-		Password:             n.Password,
 		Families:             n.Families,
 		ExtendedNextHop:      n.ExtendedNextHop,
 		RouteReflectorClient: n.RouteReflectorClient,
@@ -175,7 +199,8 @@ func receiveOf(r config.Receive) route.Receive {
 	return out
 }
 
-// attributesOf gives the attributes that the configuration sets on every route.
+// attributesOf gives the attributes that the configuration sets on every route. Communities that bound how far a route goes
+// are the routers' Scope.
 func attributesOf(c config.Config) route.Attributes {
 	large := slices.Clone(c.LargeCommunities)
 	slices.SortFunc(large, func(a, b route.LargeCommunity) int {
@@ -188,7 +213,7 @@ func attributesOf(c config.Config) route.Attributes {
 	return route.Attributes{
 		LocalPreference:  c.LocalPreference,
 		MED:              c.MED,
-		Communities:      sorted(c.Communities),
+		Communities:      sorted(slices.DeleteFunc(slices.Clone(c.Communities), route.Community.Scope)),
 		LargeCommunities: slices.Compact(large),
 	}
 }

@@ -13,6 +13,9 @@ type Snapshot struct {
 	Services []*Service
 	Nodes    []*Node
 	Subnets  []*Subnet
+	EIPs     []*EIP
+	Gateways []*Gateway
+	Secrets  []*Secret
 }
 
 // Meta is what all kinds have in common.
@@ -61,6 +64,31 @@ type Subnet struct {
 	NATOutgoing bool
 	// Ready is whether status.conditions has Ready with status "True".
 	Ready bool
+}
+
+// EIP is a kubeovn.io/v1 IptablesEIP: an address that a VPC NAT gateway holds outside.
+type EIP struct {
+	Meta
+	// Gateway is the label LabelGateway, or spec.natGwDp where the label is missing.
+	Gateway string
+	// V4 and V6 are spec.v4ip and spec.v6ip; "" means none.
+	V4, V6 string
+	// Ready is status.ready.
+	Ready bool
+}
+
+// Gateway is a kubeovn.io/v1 VpcNatGateway.
+type Gateway struct {
+	Meta
+	// Nodes is status.workload.nodes, where its instances run; empty means not told.
+	Nodes []string
+}
+
+// Secret is a core/v1 Secret that holds neighbors' passwords.
+type Secret struct {
+	Meta
+	// Data are the values of its keys, decoded.
+	Data map[string]route.Secret
 }
 
 // object names an object of the given kind.

@@ -38,6 +38,7 @@ func (p *pass) subnets(all []*Subnet) {
 			continue
 		}
 		read.policy = policy
+		p.bequeaths = p.bequeaths || p.inherited(read) != unset
 		if s.NATOutgoing {
 			p.warn(object, "natOutgoing is true: replies leave with the node's address; set it to false for an announced subnet")
 		}
