@@ -1,7 +1,9 @@
 package watch
 
 import (
+	"encoding/base64"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -16,11 +18,11 @@ import (
 // known is the kind under which objects of a type are kept; "" means that they are passed over.
 func (t typeMeta) known() string {
 	switch t.kind {
-	case "Pod", "Service", "Node":
+	case "Pod", "Service", "Node", "Secret":
 		if t.apiVersion == "v1" {
 			return t.kind
 		}
-	case "Subnet":
+	case "Subnet", "IptablesEIP", "VpcNatGateway":
 		if strings.HasPrefix(t.apiVersion, "kubeovn.io/") {
 			return t.kind
 		}
@@ -159,6 +161,21 @@ func (r *reader) value(root section) any {
 			}
 		}
 		return subnet
+	case "IptablesEIP":
+		eip := &reduce.EIP{Meta: meta, V4: r.text(spec, "v4ip"), V6: r.text(spec, "v6ip"), Ready: r.bool(status, "ready"),
+			Gateway: pooled(r.text(r.section(r.section(root, "metadata"), "labels"), reduce.LabelGateway))}
+		if eip.Gateway == "" {
+			eip.Gateway = pooled(r.text(spec, "natGwDp"))
+		}
+		return eip
+	case "VpcNatGateway":
+		gateway := &reduce.Gateway{Meta: meta}
+		for i, node := range r.list(r.section(status, "workload"), "nodes") {
+			gateway.Nodes = append(gateway.Nodes, pooled(r.scalar(node, fmt.Sprintf("status.workload.nodes[%d]", i))))
+		}
+		return gateway
+	case "Secret":
+		return &reduce.Secret{Meta: meta, Data: r.secretData(root)}
 	default:
 		return nil
 	}
@@ -170,7 +187,7 @@ func (r *reader) meta(root section) reduce.Meta {
 	noted := len(r.issues)
 	name := r.text(metadata, "name")
 	var namespace string
-	if r.key.Kind == "Pod" || r.key.Kind == "Service" {
+	if r.key.Kind == "Pod" || r.key.Kind == "Service" || r.key.Kind == "Secret" {
 		if namespace = pooled(r.text(metadata, "namespace")); namespace == "" {
 			namespace = "default"
 		}
@@ -187,6 +204,33 @@ func (r *reader) meta(root section) reduce.Meta {
 	}
 	return reduce.Meta{Namespace: namespace, Name: name,
 		Annotations: r.texts(metadata, "annotations", reduce.KeepAnnotation)}
+}
+
+// secretData reads the values of a Secret's keys; one of stringData wins. What is wrong is told without what stands there.
+func (r *reader) secretData(root section) map[string]route.Secret {
+	data := map[string]route.Secret{}
+	for _, field := range []string{"data", "stringData"} {
+		n := r.get(root, field)
+		if n == nil {
+			continue
+		}
+		if n.Kind != yaml.MappingNode {
+			r.fail(n.Line, field+" is no mapping of keys to values")
+			continue
+		}
+		texts := r.texts(root, field, nil)
+		for _, key := range slices.Sorted(maps.Keys(texts)) {
+			value := []byte(texts[key])
+			if field == "data" {
+				var err error
+				if value, err = base64.StdEncoding.DecodeString(texts[key]); err != nil {
+					r.fail(n.Line, field+"."+key+" is not base64: write it so, or as it is under stringData")
+				}
+			}
+			data[key] = route.Secret(value)
+		}
+	}
+	return data
 }
 
 // internalIPs reads a node's own addresses. One that does not parse is left out, and noted.

@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	"github.com/fsnotify/fsnotify"
 	"github.com/sirupsen/logrus"
@@ -63,43 +62,15 @@ func (f *Files) Run(ctx context.Context, changed func()) error {
 	}
 	defer func() { _ = watcher.Close() }()
 	f.watcher = watcher
-	events := make(chan struct{})
-	settled := Settle(ctx, events, quiet, limit)
-	look := func() {
-		select {
-		case events <- struct{}{}:
-		case <-ctx.Done():
-		}
-	}
-	ticker := time.NewTicker(retry)
-	defer ticker.Stop()
-
 	var last [sha256.Size]byte
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-f.moved:
-			// The watches come first, so that nothing is missed between them and the look at the content.
-			f.follow()
-			look()
-		case <-settled:
-			f.follow()
-			if now := fingerprint(*f.paths.Load()); now != last {
-				last = now
-				changed()
-			}
-		case <-watcher.Events:
-			look()
-		case err := <-watcher.Errors:
-			f.log.WithError(err).Debug("events were lost, reading the files")
-			look()
-		case <-ticker.C:
-			if f.follow() {
-				look()
-			}
+	attend(ctx, watcher, f.log, f.moved, f.follow, func() {
+		f.follow()
+		if now := fingerprint(*f.paths.Load()); now != last {
+			last = now
+			changed()
 		}
-	}
+	})
+	return nil
 }
 
 // follow makes sure that the folders of the paths are watched as they are now, and reports whether a watch is new, so that

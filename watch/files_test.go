@@ -114,37 +114,69 @@ func TestFilesFolder(t *testing.T) {
 	awaitChange(t, changed, "a write in it")
 }
 
+// mount makes what the kubelet makes of a ConfigMap: a file in a folder named by its version, and a link to it that is swapped.
+func mount(t *testing.T, dir, version, file, text string) {
+	t.Helper()
+	if err := os.Mkdir(filepath.Join(dir, version), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, filepath.Join(dir, version, file), text)
+	link(t, version, filepath.Join(dir, "..data_tmp"))
+	if err := os.Rename(filepath.Join(dir, "..data_tmp"), filepath.Join(dir, "..data")); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func link(t *testing.T, to, path string) {
+	t.Helper()
+	if err := os.Symlink(to, path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func remove(t *testing.T, path string) {
+	t.Helper()
+	if err := os.RemoveAll(path); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestFilesMount swaps the link of a ConfigMap's mount, and changes a file that a link leads to.
 func TestFilesMount(t *testing.T) {
 	dir, elsewhere := t.TempDir(), filepath.Join(t.TempDir(), "password")
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	put := func(version, text string) {
-		t.Helper()
-		must(os.Mkdir(filepath.Join(dir, version), 0o700))
-		writeFile(t, filepath.Join(dir, version, "config.yaml"), text)
-		must(os.Symlink(version, filepath.Join(dir, "..data_tmp")))
-		must(os.Rename(filepath.Join(dir, "..data_tmp"), filepath.Join(dir, "..data")))
-	}
-	put("..1", "one")
-	must(os.Symlink("..data/config.yaml", filepath.Join(dir, "config.yaml")))
+	mount(t, dir, "..1", "config.yaml", "one")
+	link(t, "..data/config.yaml", filepath.Join(dir, "config.yaml"))
 	writeFile(t, elsewhere, "old")
-	must(os.Symlink(elsewhere, filepath.Join(dir, "password")))
+	link(t, elsewhere, filepath.Join(dir, "password"))
 
 	f, changed := followFiles(t)
 	f.Follow(filepath.Join(dir, "config.yaml"), filepath.Join(dir, "password"))
 	awaitChange(t, changed, "the first look")
-	put("..2", "one")
+	mount(t, dir, "..2", "config.yaml", "one")
 	awaitCalm(t, changed, "a swap to the same content")
-	put("..3", "two")
-	must(os.RemoveAll(filepath.Join(dir, "..1")))
+	mount(t, dir, "..3", "config.yaml", "two")
+	remove(t, filepath.Join(dir, "..1"))
 	awaitChange(t, changed, "a swap to another content")
 	writeFile(t, elsewhere, "new")
 	awaitChange(t, changed, "a write to where a link leads")
+}
+
+// TestFilesMountedFolder follows the mount of a ConfigMap as a whole, which is empty at first.
+func TestFilesMountedFolder(t *testing.T) {
+	dir := t.TempDir()
+	f, changed := followFiles(t)
+	f.Follow(dir)
+	awaitChange(t, changed, "the first look")
+	mount(t, dir, "..1", "a.tmpl", "one")
+	link(t, "..data/a.tmpl", filepath.Join(dir, "a.tmpl"))
+	awaitChange(t, changed, "the first file")
+	mount(t, dir, "..2", "a.tmpl", "one")
+	remove(t, filepath.Join(dir, "..1"))
+	awaitCalm(t, changed, "a swap to the same content")
+	mount(t, dir, "..3", "a.tmpl", "two")
+	awaitChange(t, changed, "a swap to another content")
+	remove(t, filepath.Join(dir, "a.tmpl"))
+	awaitChange(t, changed, "the file goes")
 }
 
 func TestFingerprint(t *testing.T) {

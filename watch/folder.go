@@ -14,14 +14,6 @@ import (
 	"github.com/fairlead/fairlead/reduce"
 )
 
-// How long a folder must be quiet before it is read, at most how long that may last, and how often a folder that cannot
-// be followed is tried again.
-const (
-	quiet = 20 * time.Millisecond
-	limit = 250 * time.Millisecond
-	retry = time.Second
-)
-
 // ReadFolder reads the manifests of a folder once: the files directly in it that are named *.yaml, *.yml or *.json and do
 // not begin with a dot, links followed. What cannot be used is left out and told as a Problem, sorted; the error is for a
 // folder that cannot be read.
@@ -55,6 +47,8 @@ type Folder struct {
 type state struct {
 	snapshot reduce.Snapshot
 	problems []Problem
+	// since is when there began to be problems.
+	since time.Time
 }
 
 // OpenFolder reads the folder as ReadFolder does. Call Run to follow it.
@@ -77,6 +71,27 @@ func (f *Folder) Snapshot() reduce.Snapshot { return f.current.Load().snapshot }
 // slice is the caller's.
 func (f *Folder) Problems() []Problem { return slices.Clone(f.current.Load().problems) }
 
+// Readiness is Complete from the start: what is not in the folder is not there.
+func (f *Folder) Readiness(Wanted) Readiness { return Complete }
+
+// Sources has one entry, named manifests. The slice is the caller's.
+func (f *Folder) Sources() []SourceState {
+	c := f.current.Load()
+	s := c.snapshot
+	state := SourceState{Name: "manifests", Synced: true,
+		Objects: len(s.Pods) + len(s.Services) + len(s.Nodes) + len(s.Subnets) + len(s.EIPs) + len(s.Gateways) + len(s.Secrets)}
+	if n := len(c.problems); n > 0 {
+		state.Condition = Condition{Reason: Malformed, Message: c.problems[0].String(), Since: c.since}
+		if n > 1 {
+			state.Condition.Message = fmt.Sprintf("%d problems, the first: %s", n, c.problems[0])
+		}
+	}
+	return []SourceState{state}
+}
+
+// Want does nothing: all of the folder is read.
+func (f *Folder) Want(Wanted) {}
+
 // Run follows the folder until ctx ends, and then returns nil; call it once. It calls changed, from its own goroutine and
 // never twice at a time, after Snapshot or Problems changed; changed should return soon. An error means that the system
 // gives no way to follow any folder.
@@ -86,43 +101,21 @@ func (f *Folder) Run(ctx context.Context, changed func()) error {
 		return fmt.Errorf("watch folder %s: %w", f.dir, err)
 	}
 	defer func() { _ = watcher.Close() }()
-	events := make(chan struct{})
-	settled := Settle(ctx, events, quiet, limit)
-	look := func() {
-		select {
-		case events <- struct{}{}:
-		case <-ctx.Done():
-		}
-	}
-	ticker := time.NewTicker(retry)
-	defer ticker.Stop()
-
 	// What happened between OpenFolder and the watch gave no event.
 	watched, _ := f.follow(watcher, nil)
 	if f.rescan() {
 		changed()
 	}
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-settled:
-			if f.rescan() {
-				changed()
-			}
-		case <-watcher.Events:
-			// Whatever it is: editors write beside and rename, and a ConfigMap's mount swaps a hidden link.
-			look()
-		case err := <-watcher.Errors:
-			f.log.WithError(err).Debug("events were lost, reading the folder")
-			look()
-		case <-ticker.C:
-			var again bool
-			if watched, again = f.follow(watcher, watched); again {
-				look()
-			}
-		}
+	check := func() (again bool) {
+		watched, again = f.follow(watcher, watched)
+		return again
 	}
+	attend(ctx, watcher, f.log, nil, check, func() {
+		if f.rescan() {
+			changed()
+		}
+	})
+	return nil
 }
 
 // follow makes sure that the folder that is at dir now is the one that is watched: a watch stays with a folder that was
@@ -187,6 +180,10 @@ func (f *Folder) tell(snapshot reduce.Snapshot, problems []Problem) bool {
 	if !same {
 		f.log.Info("the manifests changed")
 	}
-	f.current.Store(&state{snapshot: snapshot, problems: problems})
+	since := last.since
+	if len(last.problems) == 0 {
+		since = time.Now()
+	}
+	f.current.Store(&state{snapshot: snapshot, problems: problems, since: since})
 	return true
 }

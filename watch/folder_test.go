@@ -142,31 +142,17 @@ func TestFolderSameContent(t *testing.T) {
 
 func TestFolderConfigMap(t *testing.T) {
 	dir := t.TempDir()
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	// put makes what the kubelet makes of a ConfigMap: files in a folder named by time, and a link to it that is swapped.
-	put := func(version, text string) {
-		t.Helper()
-		must(os.Mkdir(filepath.Join(dir, version), 0o700))
-		writeFile(t, filepath.Join(dir, version, "a.yaml"), text)
-		must(os.Symlink(version, filepath.Join(dir, "..data_tmp")))
-		must(os.Rename(filepath.Join(dir, "..data_tmp"), filepath.Join(dir, "..data")))
-	}
-	put("..2026_01", manifest("a=1"))
-	must(os.Symlink("..data/a.yaml", filepath.Join(dir, "a.yaml")))
+	mount(t, dir, "..2026_01", "a.yaml", manifest("a=1"))
+	link(t, "..data/a.yaml", filepath.Join(dir, "a.yaml"))
 	f := follow(t, dir)
 	f.expect(t, "a=1")
-	put("..2026_02", manifest("a=2"))
-	must(os.RemoveAll(filepath.Join(dir, "..2026_01")))
+	mount(t, dir, "..2026_02", "a.yaml", manifest("a=2"))
+	remove(t, filepath.Join(dir, "..2026_01"))
 	f.expect(t, "a=2")
 
-	must(os.RemoveAll(filepath.Join(dir, "..2026_02")))
+	remove(t, filepath.Join(dir, "..2026_02"))
 	f.expect(t, "a=2", "a.yaml: is a link that leads nowhere; keeping the content of the last good version")
-	must(os.Remove(filepath.Join(dir, "a.yaml")))
+	remove(t, filepath.Join(dir, "a.yaml"))
 	f.expect(t)
 }
 
@@ -294,7 +280,11 @@ func TestFolderManyDocuments(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	writeFile(t, path, strings.Replace(string(text), `bgp: "true"`, `bgp: "false"`, 1))
+	// At once, as editors do: half a file, read on a busy machine, would be another one.
+	writeFile(t, path+"~", strings.Replace(string(text), `bgp: "true"`, `bgp: "false"`, 1))
+	if err := os.Rename(path+"~", path); err != nil {
+		t.Fatal(err)
+	}
 	<-f.events
 	after := f.Snapshot().Pods
 	var different []string

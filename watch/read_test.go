@@ -40,6 +40,15 @@ func tell(tb testing.TB, s reduce.Snapshot, problems []Problem) string {
 	for _, o := range s.Subnets {
 		line("Subnet", o)
 	}
+	for _, o := range s.EIPs {
+		line("IptablesEIP", o)
+	}
+	for _, o := range s.Gateways {
+		line("VpcNatGateway", o)
+	}
+	for _, o := range s.Secrets {
+		line("Secret", o)
+	}
 	for _, p := range problems {
 		fmt.Fprintln(&b, p)
 	}

@@ -123,12 +123,21 @@ func merge(files []*file) (reduce.Snapshot, []Problem) {
 			s.Nodes = append(s.Nodes, o)
 		case *reduce.Subnet:
 			s.Subnets = append(s.Subnets, o)
+		case *reduce.EIP:
+			s.EIPs = append(s.EIPs, o)
+		case *reduce.Gateway:
+			s.Gateways = append(s.Gateways, o)
+		case *reduce.Secret:
+			s.Secrets = append(s.Secrets, o)
 		}
 	}
 	slices.SortFunc(s.Pods, func(a, b *reduce.Pod) int { return compare(a.Meta, b.Meta) })
 	slices.SortFunc(s.Services, func(a, b *reduce.Service) int { return compare(a.Meta, b.Meta) })
 	slices.SortFunc(s.Nodes, func(a, b *reduce.Node) int { return compare(a.Meta, b.Meta) })
 	slices.SortFunc(s.Subnets, func(a, b *reduce.Subnet) int { return compare(a.Meta, b.Meta) })
+	slices.SortFunc(s.EIPs, func(a, b *reduce.EIP) int { return compare(a.Meta, b.Meta) })
+	slices.SortFunc(s.Gateways, func(a, b *reduce.Gateway) int { return compare(a.Meta, b.Meta) })
+	slices.SortFunc(s.Secrets, func(a, b *reduce.Secret) int { return compare(a.Meta, b.Meta) })
 	sortProblems(problems)
 	return s, problems
 }
@@ -144,7 +153,8 @@ func compare(a, b reduce.Meta) int {
 // sameSnapshot reports whether two snapshots say the same.
 func sameSnapshot(a, b reduce.Snapshot) bool {
 	return sameObjects(a.Pods, b.Pods) && sameObjects(a.Services, b.Services) &&
-		sameObjects(a.Nodes, b.Nodes) && sameObjects(a.Subnets, b.Subnets)
+		sameObjects(a.Nodes, b.Nodes) && sameObjects(a.Subnets, b.Subnets) &&
+		sameObjects(a.EIPs, b.EIPs) && sameObjects(a.Gateways, b.Gateways) && sameObjects(a.Secrets, b.Secrets)
 }
 
 func sameObjects[T any](a, b []*T) bool {
