@@ -26,8 +26,14 @@ type Advertised struct {
 
 // AdvertisedRoutes asks what a neighbor of one BGP instance was told: "" is the default one, any other name that of a view.
 // A neighbor that FRR does not know is an error; one whose session is down was told nothing.
+//
+// Once it has begun it goes on when ctx ends, for v.Timeout at most: where vtysh is killed while it is told a long table, bgpd of
+// FRR 10.3 writes to what it has closed, and crashes.
 func (v Vtysh) AdvertisedRoutes(ctx context.Context, view string, family route.Family, neighbor Peer) ([]Advertised, error) {
-	out, err := v.Show(ctx, showBGP(view)+" "+words(family)+" neighbors "+neighbor.String()+" advertised-routes json")
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("ask for routes advertised to %s: %w", neighbor, err)
+	}
+	out, err := v.Show(context.WithoutCancel(ctx), showBGP(view)+" "+words(family)+" neighbors "+neighbor.String()+" advertised-routes json")
 	if err != nil {
 		return nil, err
 	}

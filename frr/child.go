@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -34,16 +35,19 @@ const (
 	maxLine = 8 << 10
 )
 
-// event says that a daemon began or ceased to answer.
+// event says that a daemon, started so, answers, or that it ended, and how.
 type event struct {
-	daemon string
-	up     bool
+	plan plan
+	up   bool
+	err  error
 }
 
-// childSpec is what a child needs: its name, how it is started each time, the folder of its socket, and its log.
+// childSpec is what a child needs: what it is, how it is started each time, what it is given when it answers, the folder of its socket,
+// and its log.
 type childSpec struct {
-	name    string
-	command func() []string
+	plan    plan
+	command func(context.Context) ([]string, error)
+	give    func(context.Context) error
 	dir     string
 	log     logrus.FieldLogger
 }
@@ -87,14 +91,13 @@ func (s childSpec) supervise(ctx context.Context, events chan<- event) {
 		if ctx.Err() != nil {
 			return
 		}
+		send(ctx, events, event{plan: s.plan, err: err})
 		pause = backoff(pause, time.Since(began))
 		s.log.WithError(err).WithField("duration", pause).Warn("daemon ended, starting it again")
-		timer := time.NewTimer(pause)
 		select {
 		case <-ctx.Done():
-			timer.Stop()
 			return
-		case <-timer.C:
+		case <-time.After(pause):
 		}
 	}
 }
@@ -107,13 +110,16 @@ func backoff(previous, lived time.Duration) time.Duration {
 	return min(2*previous, maxBackoff)
 }
 
-// live runs the daemon once, until it or ctx ends, and tells when it answers and when it no longer does.
+// live runs the daemon once, until it or ctx ends, and tells when it answers.
 func (s childSpec) live(ctx context.Context, events chan<- event) error {
 	output := &lineLogger{log: s.log}
 	defer output.flush()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	command := s.command()
+	command, err := s.command(ctx)
+	if err != nil {
+		return err
+	}
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	cmd.Stdout, cmd.Stderr = output, output
 	// Signals meant for this process, such as a terminal's, leave the daemons to it.
@@ -122,7 +128,7 @@ func (s childSpec) live(ctx context.Context, events chan<- event) error {
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = stopTimeout
 	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("start %s: %w", s.name, err)
+		return err
 	}
 	var result error
 	ended := make(chan struct{})
@@ -134,19 +140,47 @@ func (s childSpec) live(ctx context.Context, events chan<- event) error {
 	if !s.awaitAnswer(ctx, ended) {
 		cancel()
 		<-ended
-		return fmt.Errorf("%s gave no answer: %w", s.name, cmp.Or(result, errEnded))
+		err := fmt.Errorf("%s gave no answer: %w", s.plan.name, cmp.Or(result, errEnded))
+		if output.first != "" {
+			err = fmt.Errorf("%w; it said: %s", err, output.first)
+		}
+		return err
 	}
 	s.log.WithField("pid", cmd.Process.Pid).Info("daemon answers")
-	send(ctx, events, event{s.name, true})
+	err = s.give(ctx)
+	send(ctx, events, event{plan: s.plan, up: true})
+	s.giveAgain(ctx, ended, err)
 	<-ended
-	send(ctx, events, event{s.name, false})
 	return cmp.Or(result, errEnded)
+}
+
+// giveAgain gives the daemon its part of frr.conf until it has it or refuses a line of it: that a vtysh failed, which err says of the last
+// one, says nothing of the daemon. It ends with the daemon.
+func (s childSpec) giveAgain(ctx context.Context, ended <-chan struct{}, err error) {
+	var refused *ApplyError
+	for pause := backoff(0, 0); err != nil && !errors.As(err, &refused); pause = backoff(pause, 0) {
+		if ctx.Err() == nil {
+			s.log.WithError(err).WithField("duration", pause).Warn("daemon was not given all of its part of frr.conf, and is given it again")
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ended:
+			return
+		case <-time.After(pause):
+			err = s.give(ctx)
+		}
+	}
+	if err != nil {
+		s.log.WithError(err).Warn("daemon runs without all of its part of frr.conf")
+	}
 }
 
 // errEnded is the end of a daemon that exits with 0 although nobody asked it to.
 var errEnded = errors.New("it ended by itself")
 
-// awaitAnswer reports whether the daemon listens on its socket before it, ctx or its time ends.
+// awaitAnswer reports whether the daemon answers a word on its socket before it, ctx or its time ends. That it listens there
+// does not suffice: it does so before it has read its configuration, and one whose port is taken ends only then.
 func (s childSpec) awaitAnswer(ctx context.Context, ended <-chan struct{}) bool {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
@@ -159,11 +193,29 @@ func (s childSpec) awaitAnswer(ctx context.Context, ended <-chan struct{}) bool 
 		case <-ended:
 			return false
 		case <-tick.C:
-			if answers(ctx, s.dir, s.name) == nil {
+			if replies(ctx, s.dir, s.plan.name) == nil {
 				return true
 			}
 		}
 	}
+}
+
+// replies asks a daemon for a word on its socket in dir, as vtysh does: a command ends with a zero byte, and so does what
+// comes back, be it a refusal.
+func replies(ctx context.Context, dir, daemon string) error {
+	dialer := net.Dialer{Timeout: dialTimeout}
+	conn, err := dialer.DialContext(ctx, "unix", socket(dir, daemon))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }()
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	if _, err := conn.Write([]byte("enable\x00")); err != nil {
+		return err
+	}
+	_, err = conn.Read(make([]byte, 1))
+	return err
 }
 
 // send tells an event, unless ctx ends first.
@@ -176,24 +228,38 @@ func send(ctx context.Context, events chan<- event, e event) {
 
 // endPredecessor ends a daemon that still runs because the process that started it was killed: the kernel forgets
 // Pdeathsig when a process changes its user, as FRR does, so it could not end with it. A pid file is believed only where
-// the process it names runs the daemon's program.
+// the process it names runs the daemon's program. It goes then: a daemon ends where it cannot write one of an old user frr, which
+// another image has by another number.
 func (d Daemons) endPredecessor(ctx context.Context, name string) error {
-	data, err := os.ReadFile(filepath.Join(d.runDir(), name+".pid"))
+	file := filepath.Join(d.runDir(), name+".pid")
+	data, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("look for an old %s: %w", name, err)
 	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(data)))
-	if err != nil || pid <= 1 || !d.runs(pid, name) {
+	if pid, err := strconv.Atoi(strings.TrimSpace(string(data))); err == nil && pid > 1 {
+		if err := d.endOld(ctx, name, pid); err != nil {
+			return fmt.Errorf("end old %s, process %d: %w", name, pid, err)
+		}
+	}
+	if err := os.Remove(file); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// endOld ends a process that runs the daemon's program, and leaves any other as it is.
+func (d Daemons) endOld(ctx context.Context, name string, pid int) error {
+	if !d.runs(pid, name) {
 		return nil
 	}
 	d.Log.WithFields(logrus.Fields{"daemon": name, "pid": pid}).Info("ending the daemon of a predecessor")
 	ctx, cancel := context.WithTimeout(ctx, 2*stopTimeout)
 	defer cancel()
 	if err := signal(pid, syscall.SIGTERM); err != nil {
-		return fmt.Errorf("end old %s: %w", name, err)
+		return err
 	}
 	tick := time.NewTicker(answerInterval)
 	defer tick.Stop()
@@ -202,10 +268,10 @@ func (d Daemons) endPredecessor(ctx context.Context, name string) error {
 	for d.runs(pid, name) {
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("end old %s, process %d: %w", name, pid, ctx.Err())
+			return ctx.Err()
 		case <-hard.C:
 			if err := signal(pid, syscall.SIGKILL); err != nil {
-				return fmt.Errorf("end old %s: %w", name, err)
+				return err
 			}
 		case <-tick.C:
 		}
@@ -234,6 +300,8 @@ func signal(pid int, sig syscall.Signal) error {
 type lineLogger struct {
 	log  logrus.FieldLogger
 	rest []byte
+	// first is the first line: a daemon that gives up at its start says why there, before it dumps its memory.
+	first string
 }
 
 // Write implements io.Writer.
@@ -256,6 +324,8 @@ func (l *lineLogger) flush() {
 
 func (l *lineLogger) line(line []byte) {
 	if text := strings.TrimSpace(string(line)); text != "" {
-		l.log.Info(Mask(text))
+		text = Mask(text)
+		l.first = cmp.Or(l.first, text)
+		l.log.Info(text)
 	}
 }

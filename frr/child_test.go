@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -57,9 +58,9 @@ func TestStubbornChild(t *testing.T) {
 	started := filepath.Join(t.TempDir(), "started")
 	events := make(chan event)
 	c := startChild(plan{name: "stubborn"}, childSpec{
-		name: "stubborn", dir: t.TempDir(), log: log,
-		command: func() []string {
-			return []string{"sh", "-c", "trap '' TERM; : > " + started + "; while :; do sleep 0.1; done"}
+		plan: plan{name: "stubborn"}, dir: t.TempDir(), log: log,
+		command: func(context.Context) ([]string, error) {
+			return []string{"sh", "-c", "trap '' TERM; : > " + started + "; while :; do sleep 0.1; done"}, nil
 		},
 	}, events)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -109,5 +110,46 @@ func TestFRRUser(t *testing.T) {
 	}
 	if uid, _, err := frrUser(filepath.Join(dir, "none")); uid != -1 || errors.Is(err, os.ErrNotExist) {
 		t.Errorf("no passwd file gives %d, %v", uid, err)
+	}
+}
+
+// TestGiveAgain has a daemon given its part of frr.conf until it has it, or there is no use.
+func TestGiveAgain(t *testing.T) {
+	refused := &ApplyError{Refusals: []Refusal{{Line: 1, Statement: "vni 5", Message: "no"}}}
+	for name, tt := range map[string]struct {
+		first error
+		// then is what each further time gives.
+		then []error
+		ends bool
+		want string
+	}{
+		"at once":         {nil, nil, false, ""},
+		"after two more":  {errHangs, []error{errHangs, nil}, false, "again again"},
+		"a line refused":  {errHangs, []error{refused}, false, "again without"},
+		"refused at once": {refused, nil, false, "without"},
+		"a daemon's end":  {errHangs, nil, true, "again"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				log, hook := test.NewNullLogger()
+				ended, times := make(chan struct{}), 0
+				if tt.ends {
+					close(ended)
+				}
+				s := childSpec{log: log, give: func(context.Context) error { times++; return tt.then[times-1] }}
+				s.giveAgain(t.Context(), ended, tt.first)
+				var said []string
+				for _, e := range hook.AllEntries() {
+					for _, word := range []string{"again", "without"} {
+						if strings.Contains(e.Message, word) {
+							said = append(said, word)
+						}
+					}
+				}
+				if got := strings.Join(said, " "); got != tt.want || times != len(tt.then) {
+					t.Errorf("%d times, said %q, want %d times and %q", times, got, len(tt.then), tt.want)
+				}
+			})
+		})
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/sirupsen/logrus"
 )
@@ -33,14 +35,33 @@ type Daemons struct {
 	// Config is the frr.conf, inside Root, that bgpd begins with where it is there, as a graceful restart needs (RFC 4724):
 	// it passes over the lines that are other daemons'. "" has bgpd begin with nothing.
 	Config string
-	// BGPArgs are further arguments of bgpd, such as {"-M", "bmp"} for that module.
+	// BGPArgs are further arguments of bgpd.
 	BGPArgs []string
+	// Modules are those that bgpd is started with, such as BMP. It runs without one that it cannot load, and Log says why.
+	Modules []string
+	// Static has staticd run too, where this FRR has it, for static routes of others.
+	Static bool
+	// Retain has zebra leave the kernel's routes as they are at its end, and at its start: those that nobody has wanted again within
+	// 120 s go then, which is how long neighbors wait for us unless they are told another time.
+	Retain bool
+	// Shell gives each daemon but bgpd its part of Config when it answers; nil leaves that to an agent.
+	Shell *Vtysh
 	// Alone runs bgpd without zebra and without a change of user, which is all that a container's default capabilities allow:
 	// see Capable. What Needs more then is an error.
 	Alone bool
+	// Patience is how long a daemon that a new configuration needs may take to answer before that configuration is given up,
+	// and three times as long for bgpd to start again; 0 means 10 s.
+	Patience time.Duration
 	// Log gets what the daemons write, line by line, and their coming and going; nil means that nobody does.
 	Log logrus.FieldLogger
 }
+
+const (
+	// noPort has bgpd listen on no port.
+	noPort = "-p0"
+	// retainTime is FRR's default for the time that neighbors wait (RFC 4724), in seconds.
+	retainTime = "120"
+)
 
 // plan is one daemon as it should run: its name and the arguments that follow from the needs.
 type plan struct {
@@ -49,6 +70,25 @@ type plan struct {
 }
 
 func (p plan) equal(other plan) bool { return p.name == other.name && slices.Equal(p.args, other.args) }
+
+// listens reports whether p is a bgpd that listens.
+func (p plan) listens() bool { return p.name == "bgpd" && !slices.Contains(p.args, noPort) }
+
+// retains is 1 for a zebra that leaves the kernel's routes at its end, else 0.
+func (p plan) retains() int {
+	if p.name == "zebra" && slices.Contains(p.args, "-r") {
+		return 1
+	}
+	return 0
+}
+
+// serves reports whether a daemon that was started as p does what other is for.
+func (p plan) serves(other plan) bool {
+	return p.name == other.name && (p.listens() || !other.listens())
+}
+
+// vital reports whether bgpd cannot do without p.
+func (p plan) vital() bool { return p.name != "bfdd" && p.name != "staticd" }
 
 // plans lists the daemons that n needs, in the order of their start.
 func (d Daemons) plans(n Needs) []plan {
@@ -59,7 +99,14 @@ func (d Daemons) plans(n Needs) []plan {
 		if _, err := os.Stat(d.program("mgmtd")); err == nil {
 			add("mgmtd")
 		}
-		add("zebra")
+		var args []string
+		if d.Retain {
+			args = []string{"-r", "-K", retainTime}
+		}
+		add("zebra", args...)
+	}
+	if _, err := os.Stat(d.program("staticd")); d.Static && err == nil {
+		add("staticd")
 	}
 	if n.BFD {
 		add("bfdd")
@@ -69,7 +116,7 @@ func (d Daemons) plans(n Needs) []plan {
 		args = append(args, "-S", "-Z")
 	}
 	if !n.Listen {
-		args = append(args, "-p", "0")
+		args = append(args, noPort)
 	}
 	add("bgpd", args...)
 	return plans
@@ -83,20 +130,47 @@ func (d Daemons) runDir() string {
 	return filepath.Join("/", d.Root, cmp.Or(d.RunDir, defaultRunDir), d.Pathspace)
 }
 
-// command is what starts a daemon in the foreground. It answers on its socket alone: -P 0 opens no TCP port for vtys.
-func (d Daemons) command(p plan) []string {
+// base begins the command that starts a daemon in the foreground. It answers on its socket alone: -P 0 opens no TCP port for vtys.
+func (d Daemons) base(p plan) []string {
 	command := append(slices.Clone(d.Command), filepath.Join(d.dir(), p.name), "-A", "127.0.0.1", "-P", "0")
 	if d.Pathspace != "" {
 		command = append(command, "-N", d.Pathspace)
 	}
-	command = append(command, p.args...)
+	return append(command, p.args...)
+}
+
+// command is what starts a daemon in the foreground now. Only where there is no frr.conf yet bgpd begins with nothing: neighbors that have
+// kept its routes for a restart would drop them.
+func (d Daemons) command(ctx context.Context, p plan) ([]string, error) {
+	command := append(d.base(p), d.loaded(ctx, p)...)
 	if p.name != "bgpd" || d.Config == "" {
-		return command
+		return command, nil
 	}
-	if _, err := os.Stat(filepath.Join("/", d.Root, d.Config)); err == nil {
+	switch _, err := os.Stat(filepath.Join("/", d.Root, d.Config)); {
+	case err == nil:
 		command = append(command, "-f", d.Config)
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("look for frr.conf: %w", err)
 	}
-	return command
+	return command, nil
+}
+
+// give gives a daemon, but bgpd, which begins with it, its part of d.Config. bgpd alone can begin with all of it: another one would end
+// its reading where a context ends that it does not know.
+func (d Daemons) give(ctx context.Context, p plan) error {
+	if d.Shell == nil || d.Config == "" || p.name == "bgpd" {
+		return nil
+	}
+	conf, err := os.ReadFile(filepath.Join("/", d.Root, d.Config))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	shell := *d.Shell
+	shell.Daemons = []string{p.name}
+	return shell.apply(ctx, call{Daemon: p.name, Script: conf})
 }
 
 // makeFolders makes the folders that the daemons expect. The one for sockets must be theirs, since they change to the user

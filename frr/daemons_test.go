@@ -82,11 +82,11 @@ func daemonsOf(t *testing.T, ns *lab.Namespace, v lab.Version) (frr.Daemons, *te
 	return d, hook
 }
 
-// ensure asks for daemons and checks the answer.
-func ensure(t *testing.T, s *frr.Supervisor, n frr.Needs, want bool) {
+// serve asks for daemons and checks the answer.
+func serve(t *testing.T, s *frr.Supervisor, n frr.Needs, want bool) {
 	t.Helper()
-	if got, err := s.Ensure(n); got != want || err != nil {
-		t.Errorf("ensure %+v: got %t, %v, want %t", n, got, err, want)
+	if got, err := s.Serve(n); got != want || err != nil {
+		t.Errorf("serve %+v: got %t, %v, want %t", n, got, err, want)
 	}
 }
 
@@ -103,7 +103,7 @@ func TestDaemons(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			s := frr.NewSupervisor(d)
-			ensure(t, s, frr.Needs{}, false)
+			serve(t, s, frr.Needs{}, false)
 			ready, result := make(chan struct{}, 8), make(chan error, 1)
 			go func() { result <- s.Run(ctx, func() { ready <- struct{}{} }) }()
 			await := func(what string) {
@@ -125,7 +125,7 @@ func TestDaemons(t *testing.T) {
 				}
 			}
 			whole("first")
-			ensure(t, s, frr.Needs{}, true)
+			serve(t, s, frr.Needs{}, true)
 			if err := vtysh.Apply(t.Context(), []byte("router bgp 65000\nexit\n")); err != nil {
 				t.Fatalf("apply to supervised daemons: %v", err)
 			}
@@ -176,21 +176,19 @@ func TestDaemonsEndPredecessors(t *testing.T) {
 		t.Run(v.Name, func(t *testing.T) {
 			ns := lab.NewNamespace(t, "old")
 			router := ns.StartFRR(t, v, "")
-			// A pid file may name a process that has nothing to do with FRR: it must live on.
+			// A pid file may name a process that has nothing to do with FRR: it must live on. And it may be of another image, which the
+			// user frr cannot write.
 			bystander := ns.Start(t, lab.Version{Root: "/"}, "tail", "-f", "/dev/null")
 			pidFile := filepath.Join(router.RunDir, "staticd.pid")
-			if err := os.WriteFile(pidFile, fmt.Appendln(nil, bystander.PID()), 0o666); err != nil {
-				t.Fatal(err)
-			}
-			// staticd, which is user frr, writes its own number there.
-			if err := os.Chmod(pidFile, 0o666); err != nil {
+			if err := os.WriteFile(pidFile, fmt.Appendln(nil, bystander.PID()), 0o644); err != nil {
 				t.Fatal(err)
 			}
 			d, hook := daemonsOf(t, ns, v)
+			d.Static, d.Retain = true, true
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			s := frr.NewSupervisor(d)
-			ensure(t, s, frr.Needs{}, false)
+			serve(t, s, frr.Needs{}, false)
 			ready, result := make(chan struct{}, 1), make(chan error, 1)
 			go func() { result <- s.Run(ctx, func() { ready <- struct{}{} }) }()
 			select {
@@ -199,6 +197,11 @@ func TestDaemonsEndPredecessors(t *testing.T) {
 				t.Fatalf("Run ended: %v", err)
 			case <-time.After(40 * time.Second):
 				t.Fatalf("not ready in time; log: %v", messages(hook))
+			}
+			// A bgpd that ends before its zebra has that take its routes out of the kernel.
+			ended := slices.DeleteFunc(messages(hook), func(said string) bool { return !strings.Contains(said, "of a predecessor") })
+			if len(ended) < 2 || !strings.HasPrefix(ended[0], "zebra:") {
+				t.Errorf("the old ones were ended so: %q", ended)
 			}
 			for _, name := range []string{"bgpd", "zebra"} {
 				select {

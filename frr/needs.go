@@ -1,9 +1,11 @@
 package frr
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,6 +20,49 @@ type Needs struct {
 	BFD bool
 }
 
+// NeedsOf reads from frr.conf what it asks of the daemons. The text is what FRR is given, whoever wrote a line of it, so it
+// is asked and not what the text was made from.
+func NeedsOf(conf []byte) Needs {
+	var n Needs
+	inRouter := false
+	for line := range bytes.Lines(conf) {
+		text := bytes.TrimSpace(line)
+		if line[0] != ' ' {
+			words := bytes.Fields(text)
+			inRouter = bytes.HasPrefix(text, []byte("router bgp "))
+			n.Zebra = n.Zebra || inRouter && len(words) > 4 && string(words[3]) == "vrf"
+			n.BFD = n.BFD || string(text) == "bfd"
+			continue
+		}
+		// Most lines are routes.
+		switch {
+		case !inRouter:
+		case bytes.HasPrefix(text, []byte("table-map ")):
+			n.Zebra = true
+		case bytes.HasPrefix(text, []byte("neighbor ")):
+			n.neighbor(string(text))
+		}
+	}
+	n.Zebra = n.Zebra || n.BFD
+	return n
+}
+
+// neighbor adds what a statement about a neighbor asks for.
+func (n *Needs) neighbor(statement string) {
+	words := strings.Fields(statement)
+	if len(words) < 3 {
+		return
+	}
+	switch words[2] {
+	case "passive":
+		n.Listen = true
+	case "bfd":
+		n.BFD = true
+	case "interface":
+		n.Zebra = true
+	}
+}
+
 // Daemons are those that must answer before a configuration of these needs is given to FRR.
 func (n Needs) Daemons() []string {
 	if n.BFD {
@@ -25,9 +70,6 @@ func (n Needs) Daemons() []string {
 	}
 	return []string{"bgpd"}
 }
-
-// covers reports whether daemons that run for n serve other too.
-func (n Needs) covers(other Needs) bool { return n.with(other) == n }
 
 // with is what n and other need together.
 func (n Needs) with(other Needs) Needs {

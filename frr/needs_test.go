@@ -56,3 +56,31 @@ func TestNeedsDaemons(t *testing.T) {
 		}
 	}
 }
+
+func TestNeedsOf(t *testing.T) {
+	const router = "router bgp 65000\n neighbor 10.0.0.1 remote-as 65001\n"
+	for name, c := range map[string]struct {
+		conf string
+		want frr.Needs
+	}{
+		"empty":            {"", frr.Needs{}},
+		"sessions":         {router + " neighbor 10.0.0.1 timers 3 9\nexit\n", frr.Needs{}},
+		"a view":           {"router bgp 65000 view bfd\n neighbor 10.0.0.1 remote-as 65001\nexit\n", frr.Needs{}},
+		"words elsewhere":  {router + " neighbor 10.0.0.1 description passive bfd interface\nexit\nroute-map passive permit 10\n description neighbor x bfd\n", frr.Needs{}},
+		"passive":          {router + " neighbor 10.0.0.1 passive\nexit\n", frr.Needs{Listen: true}},
+		"BFD":              {router + " neighbor 10.0.0.1 bfd\nexit\n", frr.Needs{BFD: true, Zebra: true}},
+		"BFD profile":      {router + " neighbor 10.0.0.1 bfd profile FL-BFD-a\nexit\n", frr.Needs{BFD: true, Zebra: true}},
+		"profile alone":    {"bfd\n profile FL-BFD-a\n exit\nexit\n" + router, frr.Needs{BFD: true, Zebra: true}},
+		"unnumbered":       {"router bgp 65000\n neighbor eth0 interface remote-as 65001\n", frr.Needs{Zebra: true}},
+		"VRF":              {"router bgp 65000 vrf red\n", frr.Needs{Zebra: true}},
+		"routes installed": {router + " address-family ipv4 unicast\n  table-map FL-TABLE-a\n exit-address-family\n", frr.Needs{Zebra: true}},
+		"half a line":      {router + " neighbor 10.0.0.1\n\n", frr.Needs{}},
+		"all of another":   {"router bgp 1\n!\nrouter bgp 2 view b\n neighbor fd00::1 passive\n neighbor fd00::1 bfd\n", frr.Needs{Listen: true, BFD: true, Zebra: true}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(c.want, frr.NeedsOf([]byte(c.conf))); diff != "" {
+				t.Errorf("(-want +got)\n%s", diff)
+			}
+		})
+	}
+}

@@ -37,6 +37,10 @@ type Neighbor struct {
 	Capabilities Capabilities
 	// RestartTime is for how long the neighbor asks us to keep its routes while it restarts (RFC 4724).
 	RestartTime time.Duration
+	// NextHops are our own addresses that the neighbor may be told as next hop: for IPv4, for IPv6, and the link-local one.
+	NextHops []netip.Addr
+	// Queued counts the messages that wait to be written to the neighbor.
+	Queued int
 	// UpdatesSent and UpdatesReceived count UPDATE messages since the last reset of the counters.
 	UpdatesSent, UpdatesReceived int
 	// Resets counts how often the session went down. LastReset is FRR's reason, "" where it never did.
@@ -61,6 +65,10 @@ type NeighborFamily struct {
 	Accepted, Sent int
 	// RouteMapIn and RouteMapOut name the route-maps; "" where there is none.
 	RouteMapIn, RouteMapOut string
+	// Agreed says that both OPENs have the family.
+	Agreed bool
+	// Deferring says that bgpd selects no routes yet, after a restart (RFC 4724).
+	Deferring bool
 	// PolicyMissing says that nothing is exchanged, because an eBGP session has no policy (RFC 8212).
 	PolicyMissing bool
 }
@@ -87,6 +95,9 @@ type jsonNeighbor struct {
 	HoldTime            jsonMillis `json:"bgpTimerHoldTimeMsecs"`
 	Keepalive           jsonMillis `json:"bgpTimerKeepAliveIntervalMsecs"`
 	HostLocal           jsonAddr   `json:"hostLocal"`
+	NextHop             jsonAddr   `json:"nexthop"`
+	NextHopGlobal       jsonAddr   `json:"nexthopGlobal"`
+	NextHopLocal        jsonAddr   `json:"nexthopLocal"`
 	HostForeign         jsonAddr   `json:"hostForeign"`
 	PortLocal           int        `json:"portLocal"`
 	PortForeign         int        `json:"portForeign"`
@@ -97,19 +108,19 @@ type jsonNeighbor struct {
 	Stats               struct {
 		UpdatesSent     int `json:"updatesSent"`
 		UpdatesReceived int `json:"updatesRecv"`
+		Queued          int `json:"depthOutq"`
 	} `json:"messageStats"`
 	Capabilities struct {
 		FourOctetAS     jsonCapability `json:"4byteAs"`
 		ExtendedMessage jsonCapability `json:"extendedMessage"`
 		RouteRefresh    jsonCapability `json:"routeRefresh"`
 		GracefulRestart jsonCapability `json:"gracefulRestart"`
+		Families        map[string]struct {
+			Agreed bool `json:"advertisedAndReceived"`
+		} `json:"multiprotocolExtensions"`
 	} `json:"neighborCapabilities"`
-	GracefulRestart struct {
-		Timers struct {
-			Received int `json:"receivedRestartTimer"`
-		} `json:"timers"`
-	} `json:"gracefulRestartInfo"`
-	Families map[string]struct {
+	GracefulRestart jsonRestart `json:"gracefulRestartInfo"`
+	Families        map[string]struct {
 		Accepted   int    `json:"acceptedPrefixCounter"`
 		Sent       int    `json:"sentPrefixCounter"`
 		In         string `json:"routeMapForIncomingAdvertisements"`
@@ -166,8 +177,13 @@ func (n jsonNeighbor) neighbor(peer Peer) Neighbor {
 			RouteRefresh:    Capability(n.Capabilities.RouteRefresh),
 			GracefulRestart: Capability(n.Capabilities.GracefulRestart),
 		},
-		RestartTime: time.Duration(n.GracefulRestart.Timers.Received) * time.Second,
-		UpdatesSent: n.Stats.UpdatesSent, UpdatesReceived: n.Stats.UpdatesReceived,
+		RestartTime: time.Duration(n.GracefulRestart.received) * time.Second,
+		UpdatesSent: n.Stats.UpdatesSent, UpdatesReceived: n.Stats.UpdatesReceived, Queued: n.Stats.Queued,
+	}
+	for _, hop := range []jsonAddr{n.NextHop, n.NextHopGlobal, n.NextHopLocal} {
+		if hop.IsValid() && !hop.IsUnspecified() {
+			out.NextHops = append(out.NextHops, hop.Addr)
+		}
 	}
 	for name, f := range n.Families {
 		family, ok := parseFamily(name)
@@ -176,6 +192,7 @@ func (n jsonNeighbor) neighbor(peer Peer) Neighbor {
 		}
 		out.Families = append(out.Families, NeighborFamily{
 			Family: family, Accepted: f.Accepted, Sent: f.Sent, RouteMapIn: f.In, RouteMapOut: f.Out,
+			Agreed: n.Capabilities.Families[name].Agreed, Deferring: n.GracefulRestart.deferring[family],
 			PolicyMissing: f.MissingIn != "" || f.MissingOut != "",
 		})
 	}
@@ -189,4 +206,55 @@ func endpoint(addr jsonAddr, port int) netip.AddrPort {
 		return netip.AddrPort{}
 	}
 	return netip.AddrPortFrom(addr.Addr, uint16(port))
+}
+
+// jsonRestart is gracefulRestartInfo: times of the neighbor, and beside them some of each family.
+type jsonRestart struct {
+	received  int
+	deferring map[route.Family]bool
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (r *jsonRestart) UnmarshalJSON(data []byte) error {
+	var doc map[string]json.RawMessage
+	if err := json.Unmarshal(data, &doc); err != nil {
+		return err
+	}
+	r.deferring = map[route.Family]bool{}
+	for name, raw := range doc {
+		family, is := parseFamily(name)
+		switch {
+		case name == "timers":
+			var timers struct {
+				Received int `json:"receivedRestartTimer"`
+			}
+			if err := json.Unmarshal(raw, &timers); err != nil {
+				return err
+			}
+			r.received = timers.Received
+		case is:
+			var info struct {
+				Timers struct {
+					Remaining *int `json:"selectionDeferralTimerRemaining"`
+				} `json:"timers"`
+			}
+			if err := json.Unmarshal(raw, &info); err != nil {
+				return err
+			}
+			r.deferring[family] = info.Timers.Remaining != nil
+		}
+	}
+	return nil
+}
+
+// SoftOut has a neighbor of one BGP instance sent all routes of some families again, which resets no session. A neighbor that is
+// not up is sent nothing.
+func (v Vtysh) SoftOut(ctx context.Context, view, neighbor string, families []route.Family) error {
+	clear := strings.Replace(showBGP(view), "show", "clear", 1)
+	for _, family := range families {
+		if _, err := v.Show(ctx, clear+" "+words(family)+" "+neighbor+" soft out"); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -2,6 +2,7 @@ package frr_test
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -72,7 +73,7 @@ func TestParseNeighbors(t *testing.T) {
 			State: frr.Established, ConfiguredHoldTime: 9 * time.Second, ConfiguredKeepalive: 3 * time.Second,
 			HoldTime: 9 * time.Second, Keepalive: 3 * time.Second, Remote: netip.MustParseAddrPort("192.0.2.2:179"),
 			MD5: true, MaxHops: 1, Capabilities: all, RestartTime: 2 * time.Minute,
-			Families: []frr.NeighborFamily{{Family: route.IPv4Unicast, Accepted: 1, Sent: 3, RouteMapIn: "IN", RouteMapOut: "OUT"}},
+			Families: []frr.NeighborFamily{{Family: route.IPv4Unicast, Agreed: true, Accepted: 1, Sent: 3, RouteMapIn: "IN", RouteMapOut: "OUT"}},
 		}, {
 			Peer: address("192.0.2.77"), RemoteAS: 65077, LocalAS: 65000, RemoteRouterID: unspecified, LocalRouterID: id,
 			State: "Idle", AdminDown: true, MaxHops: 1,
@@ -83,7 +84,7 @@ func TestParseNeighbors(t *testing.T) {
 			State: frr.Established, ConfiguredHoldTime: 180 * time.Second, ConfiguredKeepalive: time.Minute,
 			HoldTime: 180 * time.Second, Keepalive: time.Minute, Remote: netip.MustParseAddrPort("[2001:db8::2]:179"),
 			MaxHops: 3, Capabilities: all, RestartTime: 2 * time.Minute,
-			Families: []frr.NeighborFamily{{Family: route.IPv6Unicast, Sent: 1, RouteMapIn: "IN", RouteMapOut: "OUT"}},
+			Families: []frr.NeighborFamily{{Family: route.IPv6Unicast, Agreed: true, Sent: 1, RouteMapIn: "IN", RouteMapOut: "OUT"}},
 		}},
 		"neighbors view": {{
 			Peer: address("192.0.2.3"), RemoteAS: 65010, LocalAS: 65010, RemoteRouterID: unspecified,
@@ -93,7 +94,7 @@ func TestParseNeighbors(t *testing.T) {
 		}},
 	}
 	// These differ from capture to capture: they hang on time, and on a port that the kernel chooses.
-	volatile := cmpopts.IgnoreFields(frr.Neighbor{}, "Uptime", "Local", "UpdatesSent", "UpdatesReceived", "Resets", "LastReset")
+	volatile := cmpopts.IgnoreFields(frr.Neighbor{}, "Uptime", "Local", "NextHops", "UpdatesSent", "UpdatesReceived", "Resets", "LastReset")
 	for version, files := range fixtures(t) {
 		for name, want := range wants {
 			t.Run(version+" "+name, func(t *testing.T) {
@@ -106,6 +107,10 @@ func TestParseNeighbors(t *testing.T) {
 					up := n.State == frr.Established
 					if up != (n.Uptime > 0) || up != (n.UpdatesSent > 0) || up && !n.Local.IsValid() {
 						t.Errorf("neighbor %s is %s: up %s, %d updates sent, from %s", n.Peer, n.State, n.Uptime, n.UpdatesSent, n.Local)
+					}
+					// 192.0.2.1, 2001:db8::1 and the link-local address.
+					if up && (len(n.NextHops) != 3 || !slices.Contains(n.NextHops, n.Local.Addr())) {
+						t.Errorf("neighbor %s: next hops %s from %s", n.Peer, n.NextHops, n.Local)
 					}
 					if !up {
 						// 10.x tells of a connection that it is still trying to open.

@@ -21,7 +21,7 @@ type Refusal struct {
 	Line int
 	// Statement is the line without the spaces around it; a password in it is masked.
 	Statement string
-	// Message is why, in FRR's own words.
+	// Message is why, in FRR's own words where it was asked.
 	Message string
 }
 
@@ -85,12 +85,13 @@ func ParseRefusals(script, output []byte) []Refusal {
 			r.Statement = Mask(string(bytes.TrimSpace(statements[number-1])))
 		}
 		if daemon := byDaemon.FindStringSubmatch(match[2]); daemon == nil {
-			r.Message = Mask(wording(match[2]))
+			r.Message = wording(match[2])
 		} else if len(said) > 0 {
-			r.Message, said = Mask(strings.Join(said, "; ")), nil
+			r.Message, said = strings.Join(said, "; "), nil
 		} else {
 			r.Message = daemon[1] + " gave no reason"
 		}
+		r.Message = Mask(r.Message)
 		if !seen[r] {
 			seen[r] = true
 			refusals = append(refusals, r)

@@ -35,6 +35,8 @@ type Session struct {
 	Uptime time.Duration
 	// Received and Sent count prefixes: those accepted from the neighbor, and those it was told.
 	Received, Sent int
+	// Queued counts the messages that wait to be written to the neighbor.
+	Queued int
 }
 
 // Summary asks for the summary of one BGP instance: "" is the default one, any other name that of a view.
@@ -67,6 +69,7 @@ func ParseSummary(data []byte) (Summary, error) {
 				Uptime   jsonMillis `json:"peerUptimeMsec"`
 				Received int        `json:"pfxRcd"`
 				Sent     int        `json:"pfxSnt"`
+				Queued   int        `json:"outq"`
 			} `json:"peers"`
 		}
 		if err := json.Unmarshal(raw, &table); err != nil {
@@ -76,7 +79,7 @@ func ParseSummary(data []byte) (Summary, error) {
 		for peer, p := range table.Peers {
 			s.Sessions = append(s.Sessions, Session{
 				Neighbor: parsePeer(peer), Family: family, RemoteAS: route.ASN(p.RemoteAS), State: p.State,
-				Uptime: p.Uptime.duration(), Received: p.Received, Sent: p.Sent,
+				Uptime: p.Uptime.duration(), Received: p.Received, Sent: p.Sent, Queued: p.Queued,
 			})
 		}
 	}

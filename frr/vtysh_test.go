@@ -153,12 +153,12 @@ func TestApplyWhileBGPDDies(t *testing.T) {
 			t.Run(fmt.Sprintf("%s again %t", v.Name, again), func(t *testing.T) {
 				router := lab.NewNamespace(t, "dies").StartFRR(t, v, "router bgp 65000\nexit\n")
 				bgpd, zebra := router.Process("bgpd"), router.Process("zebra")
-				// vtysh waits for both, since neither answers.
+				// vtysh waits for both, since neither answers and a route-map is for both.
 				signal(t, bgpd, syscall.SIGSTOP)
 				signal(t, zebra, syscall.SIGSTOP)
 				result := make(chan error, 1)
 				go func() {
-					result <- vtyshOf(router).Apply(context.Background(), []byte("router bgp 65000\n neighbor 192.0.2.9 remote-as 65009\nexit\n"))
+					result <- vtyshOf(router).Apply(context.Background(), []byte("route-map RM permit 10\nexit\nrouter bgp 65000\n neighbor 192.0.2.9 remote-as 65009\nexit\n"))
 				}()
 				lab.Eventually(t, 10*time.Second, "vtysh runs", func() error {
 					if onlyDaemons(t, router) == nil {

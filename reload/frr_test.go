@@ -72,7 +72,7 @@ func TestFromAnyToAny(t *testing.T) {
 	for _, version := range lab.Versions(t) {
 		t.Run(version.Name, func(t *testing.T) {
 			t.Parallel()
-			router := lab.NewNamespace(t, "walk").StartFRR(t, version, foreign, lab.WithDaemons("bfdd"))
+			router := lab.NewNamespace(t, "walk").StartFRR(t, version, foreign, lab.WithDaemons("bfdd"), lab.WithArgs("bgpd", "-M", "bmp"))
 			file := filepath.Join(t.TempDir(), "frr.conf")
 			if err := os.WriteFile(file, []byte(foreign), 0o600); err != nil {
 				t.Fatal(err)

@@ -1,6 +1,7 @@
 package reload
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -27,7 +28,7 @@ func lines(t Tree) []string {
 	walk = func(context string, t Tree) {
 		for _, s := range t {
 			// An empty address family is none: FRR does not write one.
-			if !isFamily(s) || len(s.Children) > 0 {
+			if !byContents(s) || len(s.Children) > 0 {
 				out = append(out, context+s.Text)
 			}
 			walk(context+s.Text+" / ", s.Children)
@@ -56,6 +57,16 @@ exit
 # another
 route-map FL-A permit 10
 exit
+router bgp 65000
+ address-family l2vpn evpn
+  vni 5
+   rd 1:2
+  exit-vni
+ exit-address-family
+ address-family ipv4 unicast
+  network 10.1.0.0/16
+ exit-address-family
+exit
 end
 `
 	want := []string{
@@ -64,6 +75,10 @@ end
 		"router bgp 65000",
 		"router bgp 65000 / address-family ipv4 unicast",
 		"router bgp 65000 / address-family ipv4 unicast / network 10.0.0.0/8",
+		"router bgp 65000 / address-family ipv4 unicast / network 10.1.0.0/16",
+		"router bgp 65000 / address-family l2vpn evpn",
+		"router bgp 65000 / address-family l2vpn evpn / vni 5",
+		"router bgp 65000 / address-family l2vpn evpn / vni 5 / rd 1:2",
 		"router bgp 65000 / bgp router-id 10.0.0.1",
 	}
 	if diff := cmp.Diff(want, lines(Parse([]byte(conf)))); diff != "" {
@@ -92,6 +107,13 @@ func TestOwned(t *testing.T) {
 		"bgp large-community-list standard OURS seq 5 permit 1:2:3":      false,
 		"frr defaults traditional":                                       false,
 		"hostname FL-1":                                                  false,
+		"bgp community-list standard FL-X seq 5 permit 1:2":              true,
+		"bgp extcommunity-list expanded FL-X seq 5 permit 1:.*":          true,
+		"bgp community-list standard MINE seq 5 permit 1:2":              false,
+		"access-list FL-X seq 5 permit any":                              true,
+		"access-list MINE seq 5 permit any":                              false,
+		"ipv6 access-list FL-X seq 5 permit any":                         true,
+		"ip prefix-list FL-X description any words":                      true,
 	}
 	for text, want := range owned {
 		if got := len(Parse([]byte(text+"\n")).Owned()) == 1; got != want {
@@ -102,10 +124,17 @@ func TestOwned(t *testing.T) {
 
 func TestNegate(t *testing.T) {
 	tests := map[string]string{
-		"neighbor 10.0.0.1 passive":            "no neighbor 10.0.0.1 passive",
-		"neighbor 10.0.0.1 password hunter2":   "no neighbor 10.0.0.1 password",
-		"no bgp default ipv4-unicast":          "bgp default ipv4-unicast",
-		"network 10.0.0.0/8 route-map FL-A":    "no network 10.0.0.0/8",
+		"neighbor 10.0.0.1 passive":                      "no neighbor 10.0.0.1 passive",
+		"neighbor 10.0.0.1 password hunter2":             "no neighbor 10.0.0.1 password",
+		"no bgp default ipv4-unicast":                    "bgp default ipv4-unicast",
+		"network 10.0.0.0/8 route-map FL-A":              "no network 10.0.0.0/8",
+		"network 10.0.0.0/8 rd 1:2 label 3":              "no network 10.0.0.0/8 rd 1:2 label 3",
+		"description of a route-map":                     "no description",
+		"neighbor 10.0.0.1 path-attribute discard 26 30": "no neighbor 10.0.0.1 path-attribute discard",
+		"call FL-A":                            "no call",
+		"on-match goto 30":                     "no on-match goto",
+		"on-match next":                        "no on-match next",
+		"no neighbor 10.0.0.1 send-community":  "neighbor 10.0.0.1 send-community",
 		"neighbor 10.0.0.1 route-map FL-A out": "no neighbor 10.0.0.1 route-map FL-A out",
 	}
 	for text, want := range tests {
@@ -168,6 +197,24 @@ router bgp 65000
  neighbor 10.32.32.254 timers connect 5
 exit
 `},
+		{name: "of two the later is in force", wanted: edit(
+			"  neighbor 10.32.32.254 activate\n", "  neighbor 10.32.32.254 activate\n  network 10.16.0.0/16 route-map FL-OTHER\n",
+			" neighbor 10.32.32.254 timers 30 90\n", " neighbor 10.32.32.254 timers 30 90\n neighbor 10.32.32.254 timers 5 15\n",
+		), want: `
+router bgp 65000
+ neighbor 10.32.32.254 timers 5 15
+ address-family ipv4 unicast
+  network 10.16.0.0/16 route-map FL-OTHER
+ exit-address-family
+exit
+`},
+		{name: "contexts inside a router", wanted: edit(" neighbor 10.32.32.254 remote-as", " bmp targets a\n  bmp monitor ipv4 unicast post-policy\n exit\n neighbor 10.32.32.254 remote-as"), want: `
+router bgp 65000
+ bmp targets a
+  bmp monitor ipv4 unicast post-policy
+ exit
+exit
+`},
 		{name: "another AS is another router", wanted: edit("router bgp 65000", "router bgp 65009"), want: "\nno router bgp 65000\n" +
 			"router bgp 65009\n" + bodyOf(running, "router bgp 65000") + "exit\n"},
 	}
@@ -201,35 +248,6 @@ func TestChangePrintsNoPassword(t *testing.T) {
 		t.Errorf("a change prints its password:\n%s", text)
 	}
 }
-
-// From every configuration to every other, in a model that refuses a wrong order.
-func TestEveryPair(t *testing.T) {
-	files, err := filepath.Glob("../render/testdata/*.conf")
-	if err != nil || len(files) < 10 {
-		t.Fatalf("%d goldens, %v", len(files), err)
-	}
-	for _, from := range files {
-		for _, to := range files {
-			a, b := golden(t, nameOf(from)), golden(t, nameOf(to))
-			m := &model{}
-			r := New(m, File{})
-			for _, conf := range []string{a, b} {
-				change, err := r.Apply(t.Context(), []byte(conf))
-				if err != nil {
-					t.Fatalf("from %s to %s: %v\n%s", nameOf(from), nameOf(to), err, change)
-				}
-			}
-			if diff := cmp.Diff(lines(Parse([]byte(b)).Owned()), lines(m.running.Owned())); diff != "" {
-				t.Errorf("from %s to %s (-want +got):\n%s", nameOf(from), nameOf(to), diff)
-			}
-			if again := Diff(m.running.Owned(), Parse([]byte(b)).Owned()); !again.Empty() {
-				t.Errorf("from %s to %s: there is no end:\n%s", nameOf(from), nameOf(to), again)
-			}
-		}
-	}
-}
-
-func nameOf(path string) string { return strings.TrimSuffix(filepath.Base(path), ".conf") }
 
 func TestSteadyStateReadsNothing(t *testing.T) {
 	m := &model{}
@@ -300,6 +318,33 @@ func TestRefusalGoesBack(t *testing.T) {
 	}
 }
 
+// A vtysh that dies half-way says nothing against the configuration: what it has applied stays, and the next Apply goes on.
+func TestKilledHalfWay(t *testing.T) {
+	before, wanted := golden(t, "one-switch"), golden(t, "pair-of-switches")
+	for n := 1; ; n++ {
+		m := &model{}
+		r := New(m, File{})
+		if _, err := r.Apply(t.Context(), []byte(before)); err != nil {
+			t.Fatal(err)
+		}
+		m.killedAt = n
+		_, err := r.Apply(t.Context(), []byte(wanted))
+		if err == nil {
+			// It was over by then.
+			break
+		}
+		if !errors.Is(err, ErrChanging) || !errors.Is(err, context.DeadlineExceeded) || len(m.scripts) != 2 {
+			t.Errorf("killed after line %d: error %v, and %d scripts, want no more than the two", n, err, len(m.scripts))
+		}
+		if _, err := r.Apply(t.Context(), []byte(wanted)); err != nil {
+			t.Errorf("killed after line %d, once more: %v", n, err)
+		}
+		if diff := cmp.Diff(lines(Parse([]byte(wanted)).Owned()), lines(m.running)); diff != "" {
+			t.Errorf("killed after line %d: running (-wanted +got):\n%s", n, diff)
+		}
+	}
+}
+
 func TestFRRIsAway(t *testing.T) {
 	m := &model{broken: errors.New("bgpd is not running")}
 	r := New(m, File{})
@@ -332,7 +377,7 @@ func TestFileKeepsWhatIsForeign(t *testing.T) {
 	ours := golden(t, "one-switch")
 	want := strings.TrimSuffix(ours, "end\n") + foreignHeading + "frr version 8.4.4\n" + foreign + "!\nend\n"
 	for range 2 {
-		if err := f.save([]byte(ours)); err != nil {
+		if err := f.save([]byte(ours), nil); err != nil {
 			t.Fatal(err)
 		}
 		kept, err := os.ReadFile(path)
@@ -359,7 +404,7 @@ func TestFileByHand(t *testing.T) {
 	}
 	for name, existing := range tests {
 		t.Run(name, func(t *testing.T) {
-			_, foreign, _ := strings.Cut(string(merge([]byte("ours\nend\n"), []byte(existing))), foreignHeading)
+			_, foreign, _ := strings.Cut(string(merge([]byte("ours\nend\n"), []byte(existing), nil)), foreignHeading)
 			if want := "log syslog\n!\nend\n"; foreign != want {
 				t.Errorf("kept as foreign %q, want %q", foreign, want)
 			}
@@ -402,6 +447,10 @@ func FuzzDiff(f *testing.F) {
 	for _, name := range []string{"one-switch", "every-setting", "audiences", "views", "empty", "bfd", "receive", "vrf"} {
 		f.Add(golden(f, name), golden(f, "pair-of-switches"))
 	}
+	for _, conf := range everyConfig(f) {
+		f.Add(golden(f, "every-setting"), conf)
+		f.Add(conf, golden(f, "views"))
+	}
 	f.Add("router bgp 1\n a\n  b\n   c\nrouter bgp 2 view x\n", "router bgp 3\n neighbor 1.1.1.1 remote-as 2\n neighbor  \n network \n")
 	f.Fuzz(func(t *testing.T, running, wanted string) {
 		a, b := Parse([]byte(running)).Owned(), Parse([]byte(wanted)).Owned()
@@ -412,6 +461,7 @@ func FuzzDiff(f *testing.F) {
 		if same := Diff(b, b); !same.Empty() && distinct(b) {
 			t.Errorf("a configuration differs from itself by\n%s", same)
 		}
+		checkInModel(t, a, b)
 	})
 }
 
@@ -423,4 +473,63 @@ func distinct(t Tree) bool {
 	return !slices.ContainsFunc(t, func(s *Statement) bool {
 		return len(index(s.Children, childKey)) != len(s.Children) || !distinct(s.Children)
 	})
+}
+
+// TestWithoutProfiles applies a configuration with profiles of BFD to an FRR without bfdd, which takes none, and then to one
+// with it.
+func TestWithoutProfiles(t *testing.T) {
+	m := &model{noProfiles: true}
+	path := filepath.Join(t.TempDir(), "frr.conf")
+	r := New(m, File{Path: path, Write: func(path string, data []byte) error { return os.WriteFile(path, data, 0o600) }})
+	wanted := golden(t, "bfd")
+	if _, err := r.Apply(t.Context(), []byte(wanted)); err == nil {
+		t.Error("profiles that nobody holds are no error")
+	}
+	r.WithoutProfiles(true)
+	for range 2 {
+		if _, err := r.Apply(t.Context(), []byte(wanted)); err != nil {
+			t.Fatal(err)
+		}
+		r.Forget()
+	}
+	if change, err := r.Plan(t.Context(), []byte(wanted)); err != nil || !change.Empty() {
+		t.Errorf("applied, there is left to change: %v\n%s", err, change)
+	}
+	if kept, err := os.ReadFile(path); err != nil || string(kept) != wanted {
+		t.Errorf("the file holds %s, %v, want all of\n%s", kept, err, wanted)
+	}
+	m.noProfiles = false
+	r.WithoutProfiles(false)
+	if _, err := r.Apply(t.Context(), []byte(wanted)); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(lines(Parse([]byte(wanted)).Owned()), lines(m.running.Owned())); diff != "" {
+		t.Errorf("FRR with bfdd holds (-want +got)\n%s", diff)
+	}
+	// Going back, without bfdd once more, leaves its profiles out too.
+	m.noProfiles = true
+	r.WithoutProfiles(true)
+	if _, err := r.Apply(t.Context(), []byte("router bgp 65000\n bgp nonsense\nexit\n")); err == nil || strings.Contains(err.Error(), "go back") {
+		t.Errorf("a refused statement gives %v", err)
+	}
+}
+
+// An FRR without a router of ours is given what a file holds, and the file is left as it is; another one is left as it is.
+func TestRestore(t *testing.T) {
+	m := &model{}
+	r := New(m, File{Path: filepath.Join(t.TempDir(), "frr.conf"), Write: func(string, []byte) error {
+		t.Error("the file was written")
+		return nil
+	}})
+	kept := golden(t, "bfd") + foreignHeading + "ip route 10.9.0.0/16 blackhole\n"
+	if _, err := r.Restore(t.Context(), []byte(kept)); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(lines(Parse([]byte(kept)).Owned()), lines(m.running.Owned())); diff != "" {
+		t.Errorf("FRR holds (-want +got)\n%s", diff)
+	}
+	older := strings.Replace(kept, "router bgp 65000", "router bgp 65009", 1)
+	if change, err := r.Restore(t.Context(), []byte(older)); err != nil || !change.Empty() {
+		t.Errorf("beside what FRR holds already it changes %q, %v", change, err)
+	}
 }

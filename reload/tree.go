@@ -14,35 +14,75 @@ type Tree []*Statement
 type Statement struct {
 	Text     string
 	Children Tree
+	// shared says of a router that it holds foreign statements too, which are not among Children.
+	shared bool
 }
 
 // Parse reads a configuration as FRR's running-config and render write it: what is indented deeper than a line belongs to
-// it. Comments, separators and the words that close a context say nothing that the indentation does not, and are dropped.
+// it. Comments, separators and the words that close a context say nothing that the indentation does not, and are dropped. A
+// context that is opened again goes on where it was left, as it does in FRR.
 func Parse(config []byte) Tree {
+	tree, _ := parse(config, false)
+	return tree
+}
+
+// parse is Parse; where apart, it leaves out the first networks of each address family that follow one another, and gives
+// them beside the tree.
+func parse(config []byte, apart bool) (Tree, []networks) {
 	root := &Statement{}
+	type place struct {
+		in   *Statement
+		text string
+	}
+	contexts := map[place]*Statement{}
 	// open[d] is the statement that a line of depth d belongs to.
 	open := []*Statement{root}
-	for line := range bytes.Lines(config) {
-		text := strings.TrimRight(string(line), " \t\r\n")
+	var found []networks
+	whole := config
+	for len(config) > 0 {
+		if apart && len(open) > 2 && isFamily(open[2]) && begins(config, networkLine) {
+			n := networks{router: open[1], family: open[2], at: len(open[2].Children)}
+			if !slices.ContainsFunc(found, n.sameContext) {
+				if n.lines = networkLines(config); begins(config[len(n.lines):], "   ") {
+					// Something belongs to the last of them, which nobody writes.
+					return Parse(whole), nil
+				}
+				found = append(found, n)
+				config, open = config[len(n.lines):], open[:3]
+				continue
+			}
+		}
+		line, rest, _ := bytes.Cut(config, []byte("\n"))
+		config = rest
+		text := strings.TrimRight(string(line), " \t\r")
 		bare := strings.TrimLeft(text, " ")
 		if bare == "" || bare[0] == '!' || bare[0] == '#' || closes(bare) {
 			continue
 		}
 		depth := min(len(text)-len(bare), len(open)-1)
 		s := &Statement{Text: canonical(bare)}
+		if opensContext(s) {
+			at := place{open[depth], s.Text}
+			if before := contexts[at]; before != nil {
+				open = append(open[:depth+1], before)
+				continue
+			}
+			contexts[at] = s
+		}
 		open[depth].Children = append(open[depth].Children, s)
 		open = append(open[:depth+1], s)
 	}
-	return root.Children
+	return root.Children, found
 }
 
 // closes reports whether a line only ends a context, or is what vtysh prints before a configuration.
 func closes(line string) bool {
 	switch line {
-	case "exit", "end", "exit-address-family", "Building configuration...", "Current configuration:":
+	case "exit", "end", "Building configuration...", "Current configuration:":
 		return true
 	}
-	return false
+	// "exit-address-family", "exit-vni"
+	return strings.HasPrefix(line, "exit-")
 }
 
 // canonical writes a statement the one way that stands for the several in which versions of FRR write it.
@@ -53,6 +93,10 @@ func canonical(text string) string {
 	// FRR 8 writes the greatest TTL out, FRR 10 does not.
 	if neighbor, ok := strings.CutSuffix(text, " ebgp-multihop 255"); ok {
 		return neighbor + " ebgp-multihop"
+	}
+	// FRR 8 has a name for the community 0:0.
+	if communities, ok := strings.CutPrefix(text, "set community internet"); ok {
+		return "set community 0:0" + communities
 	}
 	return text
 }
@@ -76,14 +120,26 @@ func canonicalAddress(text string) string {
 	return keyword + " " + address + " " + rest
 }
 
-// Profile gives the defaults that FRR runs with ("frr defaults traditional"), or "" where t does not say.
-func (t Tree) Profile() string {
+// text gives t as a configuration, which Parse reads as t again.
+func (t Tree) text() []byte {
+	var out bytes.Buffer
+	t.write(&out, "")
+	return out.Bytes()
+}
+
+func (t Tree) write(out *bytes.Buffer, indent string) {
 	for _, s := range t {
-		if profile, ok := strings.CutPrefix(s.Text, "frr defaults "); ok {
-			return profile
+		out.WriteString(indent + s.Text + "\n")
+		if len(s.Children) == 0 && !isRouteMap(s) {
+			continue
+		}
+		s.Children.write(out, indent+" ")
+		if isFamily(s) {
+			out.WriteString(indent + "exit-address-family\n")
+		} else {
+			out.WriteString(indent + "exit\n")
 		}
 	}
-	return ""
 }
 
 // Owned gives what Fairlead owns of t.
@@ -107,6 +163,8 @@ func (s *Statement) owned() bool {
 	switch {
 	case len(words) >= 3 && words[0] == "router" && words[1] == "bgp":
 		return len(words) == 3 || words[3] == "view" || s.usesOurs()
+	case isDelay(s):
+		return true
 	case len(words) >= 2 && (words[0] == "route-map" || words[0] == "profile"):
 		return strings.HasPrefix(words[1], namespace)
 	}

@@ -146,7 +146,7 @@ func (a *agent) apply(ctx context.Context, s settings) (bool, error) {
 	}
 	needs := needsOf(result.Speaker)
 	if a.supervisor != nil {
-		if there, err := a.supervisor.Ensure(needs); err != nil || !there {
+		if there, err := a.supervisor.Serve(needs); err != nil || !there {
 			return false, err
 		}
 	}
@@ -180,11 +180,11 @@ func (a *agent) apply(ctx context.Context, s settings) (bool, error) {
 
 // announceResets says which sessions the change to conf resets, before it does.
 func (a *agent) announceResets(ctx context.Context, conf []byte) error {
-	resets, err := a.reloader.Resets(ctx, conf)
+	_, foreseen, err := a.reloader.Foresee(ctx, conf)
 	if err != nil {
 		return err
 	}
-	for _, r := range resets {
+	for _, r := range foreseen.Resets {
 		a.log.WithField("neighbor", r.Neighbor).Info(r.String())
 	}
 	return nil
