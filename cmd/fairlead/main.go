@@ -2,6 +2,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -33,6 +34,8 @@ type options struct {
 	config    string
 	manifests string
 	node      string
+	// namespace is the agent's own.
+	namespace string
 }
 
 func root() *cobra.Command {
@@ -47,8 +50,11 @@ func root() *cobra.Command {
 	o := &options{}
 	flags := cmd.PersistentFlags()
 	flags.StringVar(&o.config, "config", "/etc/fairlead/config.yaml", "the configuration file")
-	flags.StringVar(&o.manifests, "manifests", "", "a folder of YAML or JSON manifests to take the cluster's objects from")
+	flags.StringVar(&o.manifests, "manifests", "", "a folder of YAML or JSON manifests to take the cluster's objects from, in the place of its API")
 	flags.StringVar(&o.node, "node", os.Getenv("NODE_NAME"), "the name of this node (environment: NODE_NAME)")
-	cmd.AddCommand(runCommand(o), planCommand(o), renderCommand(o), diffCommand(o), versionCommand())
+	flags.StringVar(&o.namespace, "namespace", cmp.Or(os.Getenv("POD_NAMESPACE"), "default"),
+		"the namespace that this speaker runs in (environment: POD_NAMESPACE)")
+	cmd.AddCommand(runCommand(o), frrCommand(), planCommand(o), renderCommand(o), diffCommand(o), statusCommand(), auditCommand(), neighborCommand(),
+		verifyCommand(), explainCommand(), readyCommand(), versionCommand())
 	return cmd
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -10,37 +11,29 @@ import (
 	"github.com/fairlead/fairlead/reduce"
 	"github.com/fairlead/fairlead/reload"
 	"github.com/fairlead/fairlead/route"
-	"github.com/fairlead/fairlead/watch"
 )
 
 // check reports the flags that are missing.
 func (o *options) check() error {
-	var errs []error
-	if o.manifests == "" {
-		errs = append(errs, errors.New("--manifests is required: name a folder of manifests"))
-	}
 	if o.node == "" {
-		errs = append(errs, errors.New("--node is required: name the node that this speaker runs on, or set NODE_NAME"))
+		return errors.New("--node is required: name the node that this speaker runs on, or set NODE_NAME")
 	}
-	return errors.Join(errs...)
+	return nil
 }
 
-// offline reads the settings and the manifests once and reduces them, without FRR. Problems of the manifests go to standard
-// error; what is good of them counts. Without secrets, password files are not read and need not exist.
-func offline(o *options, secrets bool) (settings, reduce.Result, error) {
+// offline reads the settings and the cluster's objects once and reduces them, without FRR. Problems of the objects go to
+// standard error; what is good of them counts. Without secrets, passwords are not read and need not exist.
+func offline(ctx context.Context, o *options, secrets bool) (settings, reduce.Result, error) {
 	if err := o.check(); err != nil {
 		return settings{}, reduce.Result{}, err
 	}
-	s, _, err := readSettings(o.config, secrets)
+	s, _, err := readSettings(o, secrets)
 	if err != nil {
 		return settings{}, reduce.Result{}, err
 	}
-	snapshot, problems, err := watch.ReadFolder(o.manifests)
+	snapshot, err := look(ctx, o, s.config, secrets, func(problem string) { fmt.Fprintln(os.Stderr, "fairlead:", problem) })
 	if err != nil {
 		return settings{}, reduce.Result{}, err
-	}
-	for _, p := range problems {
-		fmt.Fprintln(os.Stderr, "fairlead:", p)
 	}
 	result, err := reduce.Reduce(snapshot, s.config, o.node)
 	return s, result, err
@@ -58,25 +51,21 @@ func (s settings) render(speaker route.Speaker) ([]byte, error) {
 	for _, statement := range all.Owned() {
 		owned[statement] = true
 	}
+	var top reload.Tree
 	for _, statement := range all {
+		if statement.Text == "bfd" {
+			// It is nobody's: its profiles are.
+			top = append(top, statement.Children...)
+			continue
+		}
+		top = append(top, statement)
+	}
+	for _, statement := range top {
 		if !owned[statement] && !strings.HasPrefix(statement.Text, "frr ") {
-			return nil, fmt.Errorf("render frr.conf: the templates write %q, which is not Fairlead's: write into router bgp, "+
-				"or objects whose name begins with FL-; the rest belongs into FRR's own configuration", frr.Mask(statement.Text))
+			return nil, fmt.Errorf("render frr.conf: the templates write %q, which is not Fairlead's to take back: take it out, and write it "+
+				"into %s yourself, where Fairlead leaves it alone; a template may write inside router bgp, and objects whose "+
+				"name begins with FL-", frr.Mask(statement.Text), s.config.FRR.Paths.Config)
 		}
 	}
 	return conf, nil
-}
-
-// needsOf gives what a speaker asks of FRR's daemons.
-func needsOf(speaker route.Speaker) frr.Needs {
-	var n frr.Needs
-	for _, r := range speaker.Routers {
-		n.Zebra = n.Zebra || r.VRF
-		for _, neighbor := range r.Neighbors {
-			n.Listen = n.Listen || neighbor.Passive
-			n.BFD = n.BFD || neighbor.BFD.On
-			n.Zebra = n.Zebra || neighbor.BFD.On || neighbor.Interface != "" || neighbor.Receive.Install
-		}
-	}
-	return n
 }

@@ -23,10 +23,10 @@ func planCommand(o *options) *cobra.Command {
 		Short: "Show what this node should announce, to whom, and why",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if output != "table" && output != "json" {
-				return fmt.Errorf("--output %q is not possible: write table or json", output)
+			if err := tableOrJSON(output); err != nil {
+				return err
 			}
-			_, result, err := offline(o, false)
+			_, result, err := offline(cmd.Context(), o, false)
 			if err != nil {
 				return err
 			}

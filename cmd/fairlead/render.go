@@ -13,7 +13,7 @@ func renderCommand(o *options) *cobra.Command {
 			"--show-secrets is given.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, result, err := offline(o, secrets)
+			s, result, err := offline(cmd.Context(), o, secrets)
 			if err != nil {
 				return err
 			}
