@@ -36,8 +36,8 @@ type node struct {
 	name       string
 	ns         *lab.Namespace
 	ipv4, ipv6 netip.Addr
-	// config is the agent's configuration, log what it logs, and etc the folder where it keeps frr.conf.
-	config, log, etc string
+	// config is the agent's configuration, log what it logs, etc the folder where it keeps frr.conf, and socket where it answers.
+	config, log, etc, socket string
 }
 
 // torAddresses are those of tor on the segment that it shares with the nodes, whose addresses end in 11 and 12.
@@ -169,7 +169,7 @@ func (s *scene) startAgent(l *lifetime, v lab.Version, n *node) error {
 	if err := os.WriteFile(n.config, []byte(strings.ReplaceAll(string(text), "PATHSPACE", n.ns.Name)), 0o644); err != nil {
 		return fmt.Errorf("write configuration of %s: %w", n.name, err)
 	}
-	n.etc = v.Path("etc/frr", n.ns.Name)
+	n.etc, n.socket = v.Path("etc/frr", n.ns.Name), v.Path("run/frr", n.ns.Name, "fairlead.sock")
 	l.Cleanup(func() {
 		remove(l, v.Path("run/frr", n.ns.Name))
 		remove(l, n.etc)
@@ -221,6 +221,7 @@ func (s *scene) directions(l *lifetime) string {
 		fmt.Fprintf(&b, "           tail -f %s\n", n.log)
 	}
 	n := s.nodes[0]
+	fmt.Fprintf(&b, "verify:    %s verify --socket %s\n", s.program(), n.socket)
 	fmt.Fprintf(&b, "plan:      %s plan --config %s --manifests %s --node %s\n", s.program(), n.config, s.manifests, n.name)
 	fmt.Fprintf(&b, "manifests: edit or add files in %s\n", s.manifests)
 	fmt.Fprintf(&b, "end:       Ctrl-C, or kill -INT %d\n", os.Getpid())

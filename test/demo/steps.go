@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -37,6 +38,7 @@ func (t *tour) all(ctx context.Context) error {
 		{"The pod sample is annotated in its manifest", t.annotate},
 		{"The annotation is removed", t.withdraw},
 		{"Nothing else moved", t.unmoved},
+		{"Each node proves what it sent", t.prove},
 	}
 	for i, step := range steps {
 		t.out.heading("%d. %s", i+1, step.title)
@@ -255,6 +257,33 @@ func (t *tour) unmoved(ctx context.Context) error {
 		}
 	}
 	t.out.ok("each session brought the pod's route in step 3 and its withdrawal in step 4, and not one UPDATE about another route")
+	return nil
+}
+
+// prove has each agent compare what it was to send with what it sent, which fails where one route differs, and shows what
+// the first one has told tor.
+func (t *tour) prove(ctx context.Context) error {
+	for _, n := range t.scene.nodes {
+		if err := t.ask(ctx, n, "verify", "--wait", "20s"); err != nil {
+			return err
+		}
+	}
+	if err := t.ask(ctx, t.scene.nodes[0], "neighbor", "tor", "adj-out"); err != nil {
+		return err
+	}
+	t.out.ok("each neighbor was sent exactly what it should be: fairlead verify exits 0")
+	return nil
+}
+
+// ask asks the agent of a node, and shows what it answers.
+func (t *tour) ask(ctx context.Context, n *node, question ...string) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, t.scene.program(), append(question, "--socket", n.socket)...).CombinedOutput()
+	t.out.command(fmt.Sprintf("%s# fairlead %s", n.name, strings.Join(question, " ")), string(out))
+	if err != nil {
+		return fmt.Errorf("ask %s: %w\nwanted: it agrees\nfound: see above", n.name, err)
+	}
 	return nil
 }
 

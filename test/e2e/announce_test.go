@@ -36,7 +36,7 @@ func TestAnnounce(t *testing.T) {
 				from, hop = netip.MustParseAddr(nodeV6), nodeV6
 			}
 			// FRR sends MED 0 with a network statement; a path has no other attribute than it must.
-			want := []lab.Path{{From: from, ASPath: "65000", Best: true}}
+			want := []lab.Path{{From: from, ASPath: "65000", Origin: "IGP", Best: true}}
 			for prefix, paths := range tor.Routes(family) {
 				if diff := cmp.Diff(want, paths, cmpopts.IgnoreFields(lab.Path{}, "NextHop"), alike()); diff != "" {
 					t.Errorf("path to %s (-want +got)\n%s", prefix, diff)
@@ -198,7 +198,7 @@ func TestTwoToRsAndNoTransit(t *testing.T) {
 				t.Errorf("the second ToR has next hops %v to %s, want %s", hops, prefix, hop)
 			}
 		}
-		want := []lab.Path{{From: netip.MustParseAddr(node2V4), NextHop: netip.MustParseAddr(node2V4), LocalPreference: 100, Best: true}}
+		want := []lab.Path{{From: netip.MustParseAddr(node2V4), NextHop: netip.MustParseAddr(node2V4), Origin: "IGP", LocalPreference: 100, Best: true}}
 		if diff := cmp.Diff(want, tor2.Routes(route.IPv4Unicast)[netip.MustParsePrefix("10.16.0.5/32")], alike()); diff != "" {
 			t.Errorf("path of the iBGP neighbor (-want +got)\n%s", diff)
 		}

@@ -43,22 +43,8 @@ func annotateToRoute(b *testing.B, mode string) {
 	without, with := last+podThat("", "sample", "10.99.0.1"), last+pod("sample", "10.99.0.1")
 	n.write(name, without)
 	n.converged()
-	// measure replaces the manifest and waits for the line that tells of it.
 	measure := func(text, line string) time.Duration {
-		offset := len(log.Output())
-		began := time.Now()
-		n.write(name, text)
-		tick := time.NewTicker(time.Millisecond)
-		defer tick.Stop()
-		for now := range tick.C {
-			if strings.Contains(log.Output()[offset:], line) {
-				return now.Sub(began)
-			}
-			if now.Sub(began) > converge {
-				b.Fatalf("the ToR has not logged %q", line)
-			}
-		}
-		return 0
+		return untilLogged(b, log, line, func() { n.write(name, text) })
 	}
 	for b.Loop() {
 		var annotated, removed []time.Duration
@@ -71,6 +57,25 @@ func annotateToRoute(b *testing.B, mode string) {
 		report(b, "annotate", annotated)
 		report(b, "remove", removed)
 	}
+}
+
+// untilLogged does something and gives how long after that began a process logged line.
+func untilLogged(b *testing.B, log *lab.Process, line string, do func()) time.Duration {
+	b.Helper()
+	offset := len(log.Output())
+	began := time.Now()
+	do()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for now := range tick.C {
+		if strings.Contains(log.Output()[offset:], line) {
+			return now.Sub(began)
+		}
+		if now.Sub(began) > converge {
+			b.Fatalf("the ToR has not logged %q", line)
+		}
+	}
+	return 0
 }
 
 func report(b *testing.B, what string, times []time.Duration) {

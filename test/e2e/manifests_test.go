@@ -62,12 +62,16 @@ func TestBrokenManifestKeepsItsRoutes(t *testing.T) {
 		n.remove("pods.yaml")
 		withdrawn := []string{"10.16.0.1/32", "10.16.0.2/32", "10.16.0.9/32"}
 		counted(t, counter, announced, withdrawn)
+		if says := "this change withdraws 3 ipv4 unicast routes of router bgp 65000 from 10.0.1.1: " + strings.Join(withdrawn, ", "); !strings.Contains(n.agent.Output(), says) {
+			t.Errorf("the agent has not said %q", says)
+		}
 		told(t, tor, append([]string{"10.16.0.3/32"}, announced[:len(breaks)]...)...)
 		n.mustRun()
 	})
 }
 
-// diff says nothing where FRR holds what it should, and otherwise what an apply would change, passwords masked.
+// diff says nothing where FRR holds what it should, and otherwise what an apply would change, passwords masked, and what the
+// neighbor would notice of it.
 func TestDiff(t *testing.T) {
 	firstAndLast(t, func(t *testing.T, v lab.Version) {
 		n, _, tor := external(t, v, torConfig)
@@ -84,6 +88,7 @@ func TestDiff(t *testing.T) {
 				t.Errorf("%s: diff prints\n%swant\n%s", what, got, want)
 			}
 		}
+		const noticed = "\nwhat neighbors notice\n  NEIGHBORS   ROUTER             WHAT\n  10.0.1.1    router bgp 65000   "
 		check("nothing changed", "")
 		n.write("more.yaml", pod("more", "10.16.0.6"))
 		check("one route more", `router bgp 65000
@@ -91,7 +96,7 @@ func TestDiff(t *testing.T) {
   network 10.16.0.6/32 route-map FL-GROUP-3a804f07
  exit-address-family
 exit
-`)
+`+noticed+"ipv4 unicast routes announced: 1 (10.16.0.6/32)\n")
 		n.remove("more.yaml")
 		n.remove("pod.yaml")
 		check("no route left", `router bgp 65000
@@ -100,14 +105,14 @@ exit
  exit-address-family
 exit
 no route-map FL-GROUP-3a804f07 permit 10
-`)
+`+noticed+"ipv4 unicast routes withdrawn: 1 (10.16.0.5/32)\n")
 		n.write("pod.yaml", pod("sample", "10.16.0.5"))
 		n.replace(n.dir+"/tor.password", "hunter2\n")
 		n.configure("external", strings.Replace(oneToR, "asn: 65001,", "asn: 65001, passwordFile: tor.password,", 1))
 		check("a password", `router bgp 65000
  neighbor 10.0.1.1 password ***
 exit
-`)
+`+noticed+"the session is reset (neighbor password)\n")
 		told(t, tor, "10.16.0.5/32")
 	})
 }

@@ -24,7 +24,7 @@ status: {conditions: [{type: Ready, status: "True"}]}
 const serviceObject = `apiVersion: v1
 kind: Service
 metadata: {name: web, namespace: default, annotations: {ovn.kubernetes.io/bgp: "true"}}
-spec: {clusterIP: 10.96.0.10, clusterIPs: [10.96.0.10, "fd00:10:96::a"]}
+spec: {clusterIP: 10.96.0.10, clusterIPs: [10.96.0.10, "fd00:10:96::a"], ipFamilyPolicy: RequireDualStack, ports: [{port: 80}]}
 `
 
 // pod is one that asks for its addresses.
@@ -52,6 +52,9 @@ neighbors:
 - {address: "fd00:1::1", asn: 65001, connectTime: 1s}
 announce: {clusterIPs: true}
 `
+
+// untapped has no packets read: an agent that starts has FRR send nothing again.
+const untapped = oneToR + "verify: {tap: false}\n"
 
 // torConfig is that ToR: it takes and sends everything.
 const torConfig = `

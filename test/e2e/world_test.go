@@ -21,6 +21,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/fairlead/fairlead/route"
+	"github.com/fairlead/fairlead/test/kube"
 	"github.com/fairlead/fairlead/test/lab"
 )
 
@@ -98,6 +99,9 @@ type node struct {
 	// dir holds all of them; inside is the same folder as programs of version see it.
 	dir, inside string
 	agent       *lab.Process
+	// api is what the agent follows instead of manifests, where it is not nil; own is the agent's namespace there.
+	api *kube.Cluster
+	own string
 }
 
 // newNode makes a host without FRR and without links.
@@ -148,23 +152,27 @@ func (n *node) remove(name string) {
 	}
 }
 
-// configure writes the agent's configuration; where the FRR is and that the log tells all is added.
+// configure writes the agent's configuration; where the FRR is, where the agent is asked and that the log tells all is added.
 func (n *node) configure(mode, text string) {
 	n.t.Helper()
 	n.replace(filepath.Join(n.dir, "config.yaml"),
-		text+fmt.Sprintf("frr: {mode: %s, pathspace: %s}\nlogging: {level: debug}\n", mode, n.Name))
+		text+fmt.Sprintf("frr: {mode: %s, pathspace: %s}\nlogging: {level: debug}\nstatus: {listen: \"\", socket: %s/agent.sock}\n",
+			mode, n.Name, n.inside))
 }
 
 // arguments are those of a subcommand on this node.
 func (n *node) arguments(args ...string) []string {
-	return append(append([]string{n.inside + "/fairlead"}, args...),
-		"--config", n.inside+"/config.yaml", "--manifests", n.inside+"/manifests", "--node", "node1")
+	args = append(append([]string{n.inside + "/fairlead"}, args...), "--config", n.inside+"/config.yaml", "--node", "node1")
+	if n.api != nil {
+		return append(args, "--namespace", n.own)
+	}
+	return append(args, "--manifests", n.inside+"/manifests")
 }
 
-// start runs the agent; it is n.agent from then on.
-func (n *node) start() {
+// start runs the agent, with more flags where they are given; it is n.agent from then on.
+func (n *node) start(flags ...string) {
 	n.t.Helper()
-	n.agent = n.Start(n.t, n.version, n.arguments("run")...)
+	n.agent = n.Start(n.t, n.version, n.arguments(append([]string{"run"}, flags...)...)...)
 	if t, ok := n.t.(*testing.T); ok {
 		agent := n.agent
 		t.Cleanup(func() {
@@ -205,12 +213,12 @@ func external(t testing.TB, v lab.Version, tor string) (n *node, speaker, torRou
 }
 
 // linked makes node1 without an FRR, and one ToR.
-func linked(t testing.TB, v lab.Version, config string, options ...lab.Option) (*node, *lab.Router) {
+func linked(t testing.TB, v lab.Version, config string) (*node, *lab.Router) {
 	t.Helper()
 	n := newNode(t, v)
 	tor := lab.NewNamespace(t, "tor")
 	lab.Link(t, n.Namespace, "eth0", on(nodeV4, nodeV6), tor, "eth0", on(torV4, torV6))
-	return n, tor.StartFRR(t, v, config, options...)
+	return n, tor.StartFRR(t, v, config)
 }
 
 // on gives the addresses of a link's end with their usual lengths.

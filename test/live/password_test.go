@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/fairlead/fairlead/test/lab"
+	"github.com/fairlead/fairlead/test/site"
 )
 
 // TestPassword changes a password on both sides while the agent runs, ours first and theirs first. The session must be back
@@ -15,29 +16,29 @@ func TestPassword(t *testing.T) {
 	each(t, func(t *testing.T, v lab.Version, embedded bool) {
 		const within = 5 * time.Second
 		passwords := []string{"hunter2-the-first", "hunter2-the-second", "hunter2-the-third"}
-		s := newSite(t, v, embedded)
+		s := site.New(t, v, embedded)
 		far := func(password string) {
-			s.tor.Load("router bgp 65001\n neighbor 10.0.1.1 password " + password + "\nexit\n")
+			s.ToR.Load("router bgp 65001\n neighbor 10.0.1.1 password " + password + "\nexit\n")
 		}
 		var seen strings.Builder
 		look := func() {
-			for _, line := range s.processes() {
+			for _, line := range s.Processes() {
 				fmt.Fprintln(&seen, line)
 			}
 			for _, verb := range []string{"plan", "diff", "render"} {
-				fmt.Fprintln(&seen, s.run(verb))
+				fmt.Fprintln(&seen, s.Run(verb))
 			}
 		}
-		s.write("tor.password", passwords[0]+"\n")
-		s.edit(spineLine+fmt.Sprintf(torLine, ", passwordFile: tor.password"), "logging: {level: debug}\n")
+		s.Write("tor.password", passwords[0]+"\n")
+		s.Edit(site.SpineLine+fmt.Sprintf(site.ToRLine, ", passwordFile: tor.password"), "logging: {level: debug}\n")
 		far(passwords[0])
-		s.start()
-		s.settle()
+		s.Start()
+		s.Settle()
 		look()
 		back := func(since time.Time, what string) {
 			t.Helper()
-			s.tor.Eventually(30*time.Second, "the session is back", func() error {
-				if n, err := s.session(s.tor); err != nil || n.State != "Established" || !n.MD5 {
+			s.ToR.Eventually(30*time.Second, "the session is back", func() error {
+				if n, err := s.Session(s.ToR); err != nil || n.State != "Established" || !n.MD5 {
 					return fmt.Errorf("it is %s, %w", n.State, err)
 				}
 				return nil
@@ -49,28 +50,28 @@ func TestPassword(t *testing.T) {
 			}
 		}
 
-		mark := s.mark()
-		s.write("tor.password", passwords[1])
-		s.says(mark, "(neighbor password)", "configuration applied")
+		mark := s.Mark()
+		s.Write("tor.password", passwords[1])
+		s.Says(mark, "(neighbor password)", "configuration applied")
 		look()
 		far(passwords[1])
 		back(time.Now(), "ours first")
-		s.undisturbed("ours first")
+		s.Undisturbed("ours first")
 
 		far(passwords[2])
 		began := time.Now()
-		s.write("tor.password", passwords[2])
+		s.Write("tor.password", passwords[2])
 		back(began, "theirs first")
-		s.undisturbed("theirs first")
+		s.Undisturbed("theirs first")
 
-		mark = s.mark()
-		s.write("tor.password", passwords[1]+"\n"+passwords[2])
-		s.says(mark, "keeping the last good configuration", "has more than one line")
-		s.undisturbed("broken")
-		s.write("tor.password", passwords[2])
-		s.says(mark, "configuration applied")
+		mark = s.Mark()
+		s.Write("tor.password", passwords[1]+"\n"+passwords[2])
+		s.Says(mark, "keeping the last good configuration", "has more than one line")
+		s.Undisturbed("broken")
+		s.Write("tor.password", passwords[2])
+		s.Says(mark, "configuration applied")
 		look()
-		seen.WriteString(s.agent.Output())
+		seen.WriteString(s.Agent.Output())
 		for _, password := range passwords {
 			if at := strings.Index(seen.String(), password); at >= 0 {
 				t.Errorf("%s is told in: %.200s", password, seen.String()[max(at-100, 0):])

@@ -4,11 +4,16 @@
 // A file is a txtar archive: config.yaml, any number of objects*.yaml, and for each node that is asked a file want-NODE,
 // whose lines are
 //
+//	NEIGHBOR has a password
 //	NEIGHBOR gets PREFIX from OBJECT, OBJECT
+//	NEIGHBOR in ROUTER gets PREFIX from OBJECT, OBJECT
 //	skipped OBJECT: REASON
 //	warning OBJECT: REASON
 //
 // or one line "error: TEXT" where nothing can be said of the node. `go test ./test/scenario -update` writes them anew.
+//
+// The same is played twice: on a folder of manifests, and on a real API server. Where a node that asks the API is told
+// something else, because it sees less, a file api-want-NODE says so; that one is written by hand.
 package scenario
 
 import (
@@ -46,26 +51,38 @@ func TestScenarios(t *testing.T) {
 	}
 }
 
-// play gives the objects of a scenario to a folder of manifests and compares what each node should announce.
-func play(t *testing.T, path string) {
+// read gives a scenario's files and its configuration.
+func read(t *testing.T, path string) (*txtar.Archive, config.Config) {
+	t.Helper()
 	archive, err := txtar.ParseFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
+	var c config.Config
+	for _, f := range archive.Files {
+		if f.Name == "config.yaml" {
+			if c, err = config.Parse(f.Name, f.Data); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return archive, c
+}
+
+// isObjects tells the files of a scenario that hold objects.
+func isObjects(f txtar.File) bool { return strings.HasPrefix(f.Name, "objects") }
+
+// play gives the objects of a scenario to a folder of manifests and compares what each node should announce.
+func play(t *testing.T, path string) {
+	archive, c := read(t, path)
 	renderer, err := render.New(templates.FS)
 	if err != nil {
 		t.Fatal(err)
 	}
 	manifests := t.TempDir()
-	var c config.Config
 	asked := 0
 	for _, f := range archive.Files {
-		switch {
-		case f.Name == "config.yaml":
-			if c, err = config.Parse(f.Name, f.Data); err != nil {
-				t.Fatal(err)
-			}
-		case strings.HasPrefix(f.Name, "objects"):
+		if isObjects(f) {
 			if err := os.WriteFile(filepath.Join(manifests, f.Name), f.Data, 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -118,17 +135,27 @@ func told(s reduce.Snapshot, c config.Config, node string) string {
 	var out bytes.Buffer
 	for _, r := range result.Speaker.Routers {
 		for _, n := range r.Neighbors {
+			id := n.ID()
+			if r.Name != "" {
+				id += " in " + r.Name
+			}
+			if n.Password != "" {
+				fmt.Fprintf(&out, "%s has a password\n", id)
+			}
 			for _, a := range r.AdjRIBOut(n) {
 				from := make([]string, len(a.From))
 				for i, o := range a.From {
 					from[i] = o.String()
 				}
-				fmt.Fprintf(&out, "%s gets %s from %s\n", n.Address, a.Prefix, strings.Join(from, ", "))
+				fmt.Fprintf(&out, "%s gets %s from %s\n", id, a.Prefix, strings.Join(from, ", "))
 			}
 		}
 	}
 	for _, s := range result.Skipped {
 		fmt.Fprintf(&out, "skipped %s: %s\n", s.Object, s.Reason)
+		if s.Remedy == "" {
+			fmt.Fprintf(&out, "and what to do about it is not said\n")
+		}
 	}
 	for _, w := range result.Warnings {
 		fmt.Fprintf(&out, "warning %s: %s\n", w.Object, w.Reason)
@@ -157,4 +184,7 @@ func shuffle(s reduce.Snapshot) {
 	random.Shuffle(len(s.Services), func(i, j int) { s.Services[i], s.Services[j] = s.Services[j], s.Services[i] })
 	random.Shuffle(len(s.Subnets), func(i, j int) { s.Subnets[i], s.Subnets[j] = s.Subnets[j], s.Subnets[i] })
 	random.Shuffle(len(s.Nodes), func(i, j int) { s.Nodes[i], s.Nodes[j] = s.Nodes[j], s.Nodes[i] })
+	random.Shuffle(len(s.EIPs), func(i, j int) { s.EIPs[i], s.EIPs[j] = s.EIPs[j], s.EIPs[i] })
+	random.Shuffle(len(s.Gateways), func(i, j int) { s.Gateways[i], s.Gateways[j] = s.Gateways[j], s.Gateways[i] })
+	random.Shuffle(len(s.Secrets), func(i, j int) { s.Secrets[i], s.Secrets[j] = s.Secrets[j], s.Secrets[i] })
 }
