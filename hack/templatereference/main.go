@@ -120,8 +120,9 @@ func readTypes(types string) (map[string]record, []string, error) {
 func oneLine(doc *ast.CommentGroup) string { return strings.Join(strings.Fields(doc.Text()), " ") }
 
 var (
-	// ranged is the start of a loop over a field, call the call of a template with the loop's value or with its own.
-	ranged = regexp.MustCompile(`\{\{-? *range +(?:\$\w+ *:= *)?\.(\w+) *-?\}\}\s*$`)
+	// ranged is the start of a loop over a field, or of what is written where there is one, call the call of a template with the
+	// value of these or with its own.
+	ranged = regexp.MustCompile(`\{\{-? *(?:range|with) +(?:\$\w+ *:= *)?\.(\w+) *-?\}\}\s*$`)
 	call   = regexp.MustCompile(`\{\{-? *template +"([^"]+)" +\. *-?\}\}`)
 )
 
