@@ -11,11 +11,20 @@ COUNT ?= 6
 
 .PHONY: help
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
-build: ## build bin/fairlead, a static binary
-	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)' -o bin/fairlead ./cmd/fairlead
+build: ## build bin/fairlead and bin/kubectl-fairlead, static binaries
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/fairlead ./cmd/kubectl-fairlead
+
+# What builds the image: docker, podman or buildah. buildah and podman keep a HEALTHCHECK only in an image of docker's format.
+CONTAINER ?= docker
+FRR_IMAGE ?= quay.io/frrouting/frr:10.3.0
+IMAGE ?= fairlead:$(VERSION)
+
+.PHONY: image
+image: build ## build the image of agent and FRR (CONTAINER=podman, FRR_IMAGE=..., IMAGE=NAME:TAG)
+	$(CONTAINER) build --build-arg FRR_IMAGE=$(FRR_IMAGE) --build-arg VERSION=$(VERSION) --tag $(IMAGE) .
 
 .PHONY: demo
 demo: ## as root: run Fairlead between two real FRRs on this machine, and take them down again (KEEP=1 leaves them)
@@ -27,6 +36,10 @@ test: ## as root: run all tests, those against each FRR version too; a skipped t
 	hack/setup --test
 	hack/test $(TESTFLAGS)
 
+.PHONY: e2e
+e2e: ## as root: install image and chart on a real Kubernetes of two nodes, and see on routers outside what each change does
+	hack/e2e
+
 .PHONY: check
 check: ## as root: do exactly what CI does
 	.ci/run
@@ -36,15 +49,20 @@ bench: ## run the benchmarks: `make bench >old.txt`, change, `make bench >new.tx
 	@go test -run '^$$' -bench . -benchmem -count $(COUNT) -timeout 60m \
 	  $$(grep -rl --include='*_test.go' '^func Benchmark' . | xargs -n 1 dirname | sort -u)
 
+.PHONY: bench-reload
+bench-reload: ## as root: hold reload against vtysh and frr-reload.py on each FRR version; a bar that is missed is a failure
+	hack/setup --test
+	FAIRLEAD_FRR=$${FAIRLEAD_FRR:-all} go test -run '^$$' -bench BenchmarkReload -benchtime 1x -timeout 30m ./test/bench
+
 .PHONY: benchstat
 benchstat: ## compare old.txt with new.txt
 	@$(TOOL) benchstat old.txt new.txt
 
 .PHONY: soak
-soak: ## as root: fuzz each parser for a minute, and run the tests in their long form
+soak: ## as root: fuzz each parser for a minute, and run the tests in their long form, one package after another (some hours)
 	hack/setup --test
 	hack/fuzz 60s
-	FAIRLEAD_SOAK=1 hack/test -count=1 -timeout 60m
+	FAIRLEAD_SOAK=1 hack/test -count=1 -p 1 -parallel 3 -timeout 180m
 
 .PHONY: lint
 lint: ## run the linters; depguard among them holds the packages to docs/architecture.md
