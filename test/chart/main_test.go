@@ -8,12 +8,19 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+
+	logtest "github.com/sirupsen/logrus/hooks/test"
+
+	"github.com/fairlead/fairlead/watch"
 )
 
 // home holds what all tests share.
 var home = filepath.Join(os.TempDir(), fmt.Sprintf("fairlead-chart-%d", os.Getpid()))
 
 func TestMain(m *testing.M) {
+	// client-go's own words stay out of the tests' output. klog has one logger for the whole process, and parallel tests use it.
+	log, _ := logtest.NewNullLogger()
+	watch.LogClientGo(log)
 	code := m.Run()
 	if err := os.RemoveAll(home); err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -79,7 +79,6 @@ config:
 // begin has an agent's way in and way out work until t ends, and gives all that they say is wrong.
 func begin(t *testing.T, account *rest.Config, c config.Config, ns string) (said func() []string) {
 	t.Helper()
-	quietClientGo()
 	log, hook := logtest.NewNullLogger()
 	cluster, err := watch.NewCluster(account, watch.ClusterOptions{Node: "node1", Log: log})
 	if err != nil {
