@@ -15,11 +15,9 @@ import (
 
 	"github.com/sirupsen/logrus"
 	logtest "github.com/sirupsen/logrus/hooks/test"
-	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
 	"github.com/fairlead/fairlead/reduce"
@@ -414,7 +412,7 @@ roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: %[2]s}
 subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: %[2]s}]
 `, ns, user, strings.Join(tt.rules, ", ")))
 			config := c.ConfigOf(t, user)
-			awaitRights(t, config, ns, len(tt.rules))
+			await(t, "the rights of the user", func() bool { return len(kube.Rules(t, config, ns)) == len(tt.rules) })
 			s := speak(t, config, ns, user, quick())
 			if tt.log != "leases" {
 				awaitSpeakers(t, 1, s)
@@ -463,30 +461,6 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: %[2]s}]
 			}
 		})
 	}
-}
-
-// awaitRights waits until the API server knows all the rules of a user: it learns of Roles as any client does, some time after
-// they are written, and refuses until then.
-func awaitRights(t *testing.T, config *rest.Config, ns string, rules int) {
-	t.Helper()
-	client, err := kubernetes.NewForConfig(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	await(t, "the rights of the user", func() bool {
-		review, err := client.AuthorizationV1().SelfSubjectRulesReviews().Create(t.Context(),
-			&authorizationv1.SelfSubjectRulesReview{Spec: authorizationv1.SelfSubjectRulesReviewSpec{Namespace: ns}}, metav1.CreateOptions{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		known := 0
-		for _, r := range review.Status.ResourceRules {
-			if !strings.HasSuffix(r.Resources[0], "reviews") { // what everybody may ask about himself
-				known++
-			}
-		}
-		return known == rules
-	})
 }
 
 // TestOutage kills the API server, lets things change, and starts it again.

@@ -17,6 +17,7 @@ import (
 	"k8s.io/client-go/dynamic"
 
 	"github.com/fairlead/fairlead/test/kube"
+	"github.com/fairlead/fairlead/test/lab"
 )
 
 // A CRD that is deleted takes its objects along, one by one; what they stood for stays.
@@ -101,9 +102,20 @@ func TestClusterForbidden(t *testing.T) {
 	config := api.ConfigOf(t, "agent")
 	var way line
 	config.Dial = way.dial
+	// give gives the agent so many rules, and waits until the API server goes by them.
+	give := func(t *testing.T, rules string, n int) {
+		t.Helper()
+		api.Apply(t, role(rules))
+		lab.Eventually(t, patience, "the API server knows the rules", func() error {
+			if known := kube.Rules(t, config, ns); len(known) != n {
+				return fmt.Errorf("%d rules, want %d: %v", len(known), n, known)
+			}
+			return nil
+		})
+	}
 
 	t.Run("at start", func(t *testing.T) {
-		api.Apply(t, role(mayCore+mayKubeOVN+mayLookCRDs))
+		give(t, mayCore+mayKubeOVN+mayLookCRDs, 3)
 		r := run(t, config, ClusterOptions{})
 		r.await("partial", func() bool { return r.Readiness() == Partial })
 		s := r.awaitReason("pods", Forbidden)
@@ -124,10 +136,10 @@ func TestClusterForbidden(t *testing.T) {
 		}
 	})
 	t.Run("taken away", func(t *testing.T) {
-		api.Apply(t, role(mayCore+mayPods+mayKubeOVN+mayLookCRDs))
+		give(t, mayCore+mayPods+mayKubeOVN+mayLookCRDs, 4)
 		r := run(t, config, ClusterOptions{})
 		r.awaitComplete()
-		api.Apply(t, role(mayCore+mayKubeOVN+mayLookCRDs))
+		give(t, mayCore+mayKubeOVN+mayLookCRDs, 3)
 		// A watch that stands is not asked again: only a new one is refused.
 		way.cut()
 		r.awaitReason("pods", Forbidden)
@@ -141,7 +153,8 @@ func TestClusterForbidden(t *testing.T) {
 	})
 	t.Run("CRDs", func(t *testing.T) {
 		subnet := subnetManifest("hidden", "10.30.0.0/16")
-		api.Apply(t, role(mayCore+mayPods+mayKubeOVN)+subnet)
+		api.Apply(t, subnet)
+		give(t, mayCore+mayPods+mayKubeOVN, 3)
 		r := run(t, config, ClusterOptions{})
 		r.awaitComplete()
 		r.await("the subnet", func() bool { return r.subnet("hidden") != nil })

@@ -14,11 +14,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	logtest "github.com/sirupsen/logrus/hooks/test"
-	authorizationv1 "k8s.io/api/authorization/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
 	"github.com/fairlead/fairlead/config"
@@ -290,17 +287,8 @@ func awaitRights(t *testing.T, account *rest.Config, ns string, allowed map[stri
 // known gives what the API server says that an account may do.
 func known(t *testing.T, account *rest.Config, ns string) map[string]bool {
 	t.Helper()
-	client, err := kubernetes.NewForConfig(account)
-	if err != nil {
-		t.Fatal(err)
-	}
-	review, err := client.AuthorizationV1().SelfSubjectRulesReviews().Create(t.Context(),
-		&authorizationv1.SelfSubjectRulesReview{Spec: authorizationv1.SelfSubjectRulesReviewSpec{Namespace: ns}}, metav1.CreateOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
 	all := map[string]bool{}
-	for _, r := range review.Status.ResourceRules {
+	for _, r := range kube.Rules(t, account, ns) {
 		maps.Copy(all, rights(r.Verbs, r.APIGroups, r.Resources))
 	}
 	return all

@@ -1,9 +1,15 @@
 package kube
 
 import (
+	"context"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 
+	authorizationv1 "k8s.io/api/authorization/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/tools/clientcmd/api"
@@ -24,6 +30,26 @@ func (c *Cluster) ConfigOf(t lab.T, user string, groups ...string) *rest.Config 
 		t.Fatalf("make the settings of user %s: %v", user, err)
 	}
 	return config
+}
+
+// Rules gives what the API server says that a user may do in a namespace, beside asking about himself. It learns of roles as any
+// client does, some time after they are written: a test waits until it knows those that it goes by.
+func Rules(t lab.T, user *rest.Config, namespace string) []authorizationv1.ResourceRule {
+	t.Helper()
+	client, err := kubernetes.NewForConfig(user)
+	if err != nil {
+		t.Fatalf("make client: %v", err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), objectTimeout)
+	defer cancel()
+	review, err := client.AuthorizationV1().SelfSubjectRulesReviews().Create(ctx,
+		&authorizationv1.SelfSubjectRulesReview{Spec: authorizationv1.SelfSubjectRulesReviewSpec{Namespace: namespace}}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatalf("ask what a user may do: %v", err)
+	}
+	return slices.DeleteFunc(review.Status.ResourceRules, func(r authorizationv1.ResourceRule) bool {
+		return strings.HasSuffix(r.Resources[0], "reviews")
+	})
 }
 
 func (c *Cluster) config(user string, groups []string) (*rest.Config, error) {
