@@ -15,19 +15,16 @@ import (
 	"github.com/sirupsen/logrus/hooks/test"
 
 	"github.com/fairlead/fairlead/bmp"
+	"github.com/fairlead/fairlead/test/lab"
 )
 
 // TestStation: a router that sends what is no BMP is told of, with why it was cut off, and the log has it once.
 func TestStation(t *testing.T) {
-	var config net.ListenConfig
-	free, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	free, err := lab.FreeAddress()
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := free.Addr().String()
-	if err := free.Close(); err != nil {
-		t.Fatal(err)
-	}
+	address := free.String()
 	log, logged := test.NewNullLogger()
 	told := make(chan []bmp.Router, 100)
 	p := New(Options{

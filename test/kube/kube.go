@@ -9,8 +9,6 @@ package kube
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -115,7 +113,7 @@ func start(binary string, place *Place) (_ *Cluster, err error) {
 			c.close()
 		}
 	}()
-	if c.address, err = freeAddress(); err != nil {
+	if c.address, err = lab.FreeAddress(); err != nil {
 		return nil, err
 	}
 	if c.authority, err = newAuthority(); err != nil {
@@ -186,23 +184,6 @@ func (c *Cluster) flags() []string {
 		// Wide, so that a manifest can give a service the address that the test wants; IPv6 ranges end at 64 bits.
 		"--service-cluster-ip-range=10.0.0.0/8,fd00:10:96::/64",
 	)
-}
-
-// freeAddress finds a loopback port that nobody listens on. It lies below those that Linux gives to outgoing connections,
-// so that it is still free when a killed server starts again.
-func freeAddress() (netip.AddrPort, error) {
-	const lowest, count, tries = 20000, 12000, 50
-	loopback := netip.AddrFrom4([4]byte{127, 0, 0, 1})
-	var last error
-	for range tries {
-		address := netip.AddrPortFrom(loopback, uint16(lowest+rand.IntN(count)))
-		l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(address))
-		if err == nil {
-			return address, l.Close()
-		}
-		last = err
-	}
-	return netip.AddrPort{}, fmt.Errorf("find a free port: %w", last)
 }
 
 // Home is a folder that ends with the server, readable by its owner only.

@@ -8,6 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
+	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -260,4 +263,21 @@ func removeAll(t T, path string) {
 	if err := os.RemoveAll(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		t.Logf("clean up: %v", err)
 	}
+}
+
+// FreeAddress finds a loopback port that nobody listens on. It lies below those that Linux gives to outgoing connections, so that
+// it is still free when a killed server starts again.
+func FreeAddress() (netip.AddrPort, error) {
+	const lowest, count, tries = 20000, 12000, 50
+	loopback := netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	var last error
+	for range tries {
+		address := netip.AddrPortFrom(loopback, uint16(lowest+rand.IntN(count)))
+		l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(address))
+		if err == nil {
+			return address, l.Close()
+		}
+		last = err
+	}
+	return netip.AddrPort{}, fmt.Errorf("find a free port: %w", last)
 }
