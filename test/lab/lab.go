@@ -36,6 +36,9 @@ const (
 	startTimeout = 20 * time.Second
 	// stopTimeout is what a child gets between SIGTERM and SIGKILL.
 	stopTimeout = 5 * time.Second
+	// outputDelay is how long a child's output is still awaited after its end. A loaded machine can be slow to hand over what is in
+	// the pipe.
+	outputDelay = 10 * time.Second
 	// pollInterval is how often a condition is looked at: each look may start a vtysh.
 	pollInterval = 50 * time.Millisecond
 )

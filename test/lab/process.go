@@ -37,7 +37,7 @@ func (ns *Namespace) start(v Version, args ...string) (*Process, error) {
 	p.cmd.Stdout, p.cmd.Stderr = &p.output, &p.output
 	// A Ctrl-C at the terminal reaches the demo program alone, which then ends its children in order.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	p.cmd.WaitDelay = time.Second
+	p.cmd.WaitDelay = outputDelay
 	if err := p.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start process: %w", err)
 	}
