@@ -230,7 +230,8 @@ func TestSpeakersShare(t *testing.T) {
 	ended := time.Now()
 	speakers[1].stop()
 	awaitSpeakers(t, 1, speakers[0])
-	if took := time.Since(ended); took > renewed {
+	// A Lease that is not deleted lasts longer: it was renewed little more than one period ago, for three.
+	if took := time.Since(ended); took > renewed*3/2 {
 		t.Errorf("a speaker that ends is alive for %v more, want its Lease deleted", took)
 	}
 	s := speakers[0]
@@ -295,8 +296,10 @@ metadata: {name: %[1]s-node}
 			t.Errorf("%s: the Event has UID %q, want the object's own", o, e.InvolvedObject.UID)
 		}
 	}
-	if s := first.Status(); s.Told != 3 || s.Dropped != 0 {
-		t.Errorf("status %+v, want three told, and nothing lost with the object that is gone", s)
+	// An Event can be read before its writer has the answer, and counts it.
+	await(t, "three told", func() bool { return first.Status().Told == 3 })
+	if s := first.Status(); s.Dropped != 0 {
+		t.Errorf("status %+v, want nothing lost with the object that is gone", s)
 	}
 
 	// An agent that restarts tells again what stands: the same Events, moved on.
@@ -481,6 +484,7 @@ func TestOutage(t *testing.T) {
 	}
 	c.Restart(t)
 	await(t, "all told", func() bool { return len(eventsIn(t, config, ns, "reason="+announced)) == 20 })
+	await(t, "all counted", func() bool { return one.Status().Told+two.Status().Told >= 20 })
 	if a, b := one.Status(), two.Status(); a.Dropped+b.Dropped != 0 || a.Told+b.Told != 20 || a.Told == 0 || b.Told == 0 {
 		t.Errorf("told %+v and %+v, want 20 by both together and nothing dropped", a, b)
 	}
