@@ -231,6 +231,8 @@ func TestClusterGone(t *testing.T) {
 	}
 	api.answer(0, 0)
 	r.await("the list", func() bool { return len(r.Snapshot().Pods) == 1 && r.pod("stays") != nil })
+	api.mu.Lock()
+	defer api.mu.Unlock()
 	if api.lists == lists {
 		t.Error("nothing was listed")
 	}
