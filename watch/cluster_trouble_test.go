@@ -33,7 +33,7 @@ func TestClusterCRDDeleted(t *testing.T) {
 	}
 	api.Apply(t, manifest)
 	t.Cleanup(func() { api.Delete(t, manifest) })
-	r := run(t, api.Config(), ClusterOptions{Grace: 2 * time.Second})
+	r := run(t, api.Config(), ClusterOptions{Grace: time.Hour})
 	r.awaitComplete()
 	least := new(atomic.Int64)
 	least.Store(20)
@@ -41,8 +41,11 @@ func TestClusterCRDDeleted(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
+		tick := time.NewTicker(time.Millisecond)
+		defer tick.Stop()
 		for watching.Err() == nil {
 			least.Store(min(least.Load(), int64(len(r.Snapshot().Subnets))))
+			<-tick.C
 		}
 	}()
 	api.RemoveCRDs(t, kube.Subnets)
@@ -60,8 +63,18 @@ func TestClusterCRDDeleted(t *testing.T) {
 	if n := least.Load(); n != 20 {
 		t.Errorf("%d of 20 subnets were held at the worst moment", n)
 	}
-	// Half of them come back, the others are given up in time.
+	// Half of them come back, the others are given up in time. That time ends here once the half is back, however long it took.
 	api.Apply(t, half)
+	subnets := r.named("subnets").definition
+	r.await("half of them are back", func() bool {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return len(subnets.orphans) == 10
+	})
+	r.mu.Lock()
+	subnets.until = time.Now()
+	r.mu.Unlock()
+	subnets.verifySoon()
 	r.await("the grace time's end", func() bool { return len(r.Snapshot().Subnets) == 10 })
 	r.awaitReason("subnets", "")
 	if r.logged("giving up 10 objects") != 1 {
