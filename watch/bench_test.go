@@ -107,7 +107,18 @@ func asList(documents string) string {
 	return list.String()
 }
 
+// writeFile makes or replaces a file at once, as editors do: half a file, read on a busy machine, would be another one.
 func writeFile(tb testing.TB, path, text string) {
+	tb.Helper()
+	hidden := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
+	writeInPlace(tb, hidden, text)
+	if err := os.Rename(hidden, path); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// writeInPlace empties a file and then writes it, so that it can be seen half done.
+func writeInPlace(tb testing.TB, path, text string) {
 	tb.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		tb.Fatal(err)

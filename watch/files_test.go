@@ -60,7 +60,7 @@ func TestFilesEdits(t *testing.T) {
 	f.Follow(path, missing)
 	awaitChange(t, changed, "the first look")
 
-	writeFile(t, path, "two")
+	writeInPlace(t, path, "two")
 	awaitChange(t, changed, "a write")
 	writeFile(t, path, "two")
 	writeFile(t, filepath.Join(dir, "other.yaml"), "x")
@@ -157,7 +157,7 @@ func TestFilesMount(t *testing.T) {
 	mount(t, dir, "..3", "config.yaml", "two")
 	remove(t, filepath.Join(dir, "..1"))
 	awaitChange(t, changed, "a swap to another content")
-	writeFile(t, elsewhere, "new")
+	writeInPlace(t, elsewhere, "new")
 	awaitChange(t, changed, "a write to where a link leads")
 }
 

@@ -112,7 +112,7 @@ func TestFolderEdits(t *testing.T) {
 	f.write(t, "a.yaml", manifest("a=1", "b=1"))
 	f.expect(t, "a=1", "b=1")
 
-	f.write(t, "a.yaml", manifest("a=2", "b=1"))
+	writeInPlace(t, filepath.Join(f.dir, "a.yaml"), manifest("a=2", "b=1"))
 	f.expect(t, "a=2", "b=1")
 
 	// As editors save: a new file, renamed over the old one.
@@ -280,11 +280,7 @@ func TestFolderManyDocuments(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// At once, as editors do: half a file, read on a busy machine, would be another one.
-	writeFile(t, path+"~", strings.Replace(string(text), `bgp: "true"`, `bgp: "false"`, 1))
-	if err := os.Rename(path+"~", path); err != nil {
-		t.Fatal(err)
-	}
+	writeFile(t, path, strings.Replace(string(text), `bgp: "true"`, `bgp: "false"`, 1))
 	<-f.events
 	after := f.Snapshot().Pods
 	var different []string
