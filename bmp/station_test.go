@@ -346,8 +346,8 @@ func TestHostile(t *testing.T) {
 		{"oversized", write(append(length(1<<31), 4)), "more than 262144", false},
 		{"unknown type", write(append(length(6), 9)), "its type is 9", false},
 		{"truncated", write(begun[:len(begun)-3]), "unexpected EOF", false},
-		{"slow", write(begun[:len(begun)-3]), "a message took longer than 300ms", true},
-		{"silent", write(), "a message took longer than 300ms", true},
+		{"slow", write(begun[:len(begun)-3]), "a message took longer than 2s", true},
+		{"silent", write(), "a message took longer than 2s", true},
 		{"endless", endless, "more routes than are kept", false},
 		{"no initiation", write(peerUp(t, header(0), false)), "no Initiation", false},
 		{"a route of nobody", write(initiation(t), monitoring(t, header(0), nil, ipv4("10.0.0.0", 8))), "a peer that is not up", false},
@@ -357,7 +357,12 @@ func TestHostile(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			s, address := serve(t, Config{Routes: 5000, Patience: 300 * time.Millisecond})
+			config := Config{Routes: 5000}
+			if test.hang {
+				// On a busy machine, the router that behaves needs some of it too.
+				config.Patience = 2 * time.Second
+			}
+			s, address := serve(t, config)
 			conn := dial(t, address)
 			if err := test.send(conn); err != nil {
 				t.Fatal(err)
