@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/fairlead/fairlead/frr"
 	"github.com/fairlead/fairlead/reload"
 	"github.com/fairlead/fairlead/test/lab"
 )
@@ -181,46 +182,47 @@ func TestResetsOnFRR(t *testing.T) {
 				" neighbor 10.0.0.1 timers 3 9\n neighbor 10.0.0.1 timers connect 1\nexit\n")
 			near := node.StartFRR(t, v, "")
 			r := reload.New(shell(near), reload.File{})
-			resets := func() (int, error) {
+			session := func() (frr.Neighbor, error) {
 				neighbors, err := shell(far).Neighbors(t.Context(), "")
 				if err != nil || len(neighbors) != 1 {
-					return 0, fmt.Errorf("%d neighbors, %w", len(neighbors), err)
+					return frr.Neighbor{}, fmt.Errorf("%d neighbors, %w", len(neighbors), err)
 				}
-				if neighbors[0].State != "Established" {
-					return neighbors[0].Resets, errors.New(neighbors[0].State)
-				}
-				return neighbors[0].Resets, nil
+				return neighbors[0], nil
 			}
 			// goes applies a configuration, and checks that the session goes down just where that is told.
 			goes := func(what, from, to string) bool {
 				t.Helper()
 				before := 0
-				lab.Eventually(t, 30*time.Second, "the session is up before "+what, func() (err error) {
-					before, err = resets()
+				lab.Eventually(t, 30*time.Second, "the session is up before "+what, func() error {
+					now, err := session()
+					if err == nil && now.State != "Established" {
+						err = errors.New(now.State)
+					}
+					before = now.Resets
 					return err
 				})
+				told := slices.ContainsFunc(reload.Resets(v.Name, reload.Parse([]byte(from)), reload.Parse([]byte(to))),
+					func(r reload.Reset) bool { return r.Neighbor == "10.0.0.2" })
 				if _, err := r.Apply(t.Context(), []byte(to)); err != nil {
 					t.Errorf("%s: %v", what, err)
 					return false
 				}
+				if !told {
+					// What is told is waited for; what is not would be seen by now.
+					<-time.After(700 * time.Millisecond)
+				}
 				after := before
-				deadline := time.NewTimer(700 * time.Millisecond)
-				tick := time.NewTicker(100 * time.Millisecond)
-				for looking := true; looking && after == before; {
-					select {
-					case <-deadline.C:
-						looking = false
-					case <-tick.C:
-						after, _ = resets()
+				lab.Eventually(t, 30*time.Second, what+" has done what is told", func() error {
+					now, err := session()
+					if after = now.Resets; err == nil && told && after == before {
+						err = errors.New("the session was not reset")
 					}
-				}
-				tick.Stop()
-				told := slices.ContainsFunc(reload.Resets(v.Name, reload.Parse([]byte(from)), reload.Parse([]byte(to))),
-					func(r reload.Reset) bool { return r.Neighbor == "10.0.0.2" })
-				if got := after != before; got != told {
-					t.Errorf("%s: the session was reset: %t, told: %t", what, got, told)
-				}
+					return err
+				})
 				if after != before {
+					if !told {
+						t.Errorf("%s: the session was reset, and that is not told", what)
+					}
 					// It starts again at once, not after the time that grows with each reset.
 					if _, err := near.Vtysh(t.Context(), "clear bgp *"); err != nil {
 						t.Error(err)
