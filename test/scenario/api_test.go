@@ -55,7 +55,7 @@ func playOnAPI(t *testing.T, cluster *kube.Cluster, path string) {
 // what it should announce then.
 func follow(t *testing.T, cluster *kube.Cluster, c config.Config, node, want string) string {
 	t.Helper()
-	const patience = 5 * time.Second
+	const patience = 40 * time.Second
 	log := logrus.New()
 	log.SetOutput(t.Output())
 	source, err := watch.NewCluster(cluster.Config(), watch.ClusterOptions{
