@@ -181,7 +181,8 @@ func TestSupervisorGivesUp(t *testing.T) {
 			ns := lab.NewNamespace(t, "giveup")
 			d, hook := daemonsOf(t, ns, v)
 			d.Config = v.Install(t, "testdata/full.conf")
-			d.Patience = time.Second
+			// A loaded machine takes more than a second to start a daemon that can run.
+			d.Patience = 5 * time.Second
 			programs := v.Programs(t)
 			d.Dir = programs.Dir
 			s := supervise(t, ns, d)
