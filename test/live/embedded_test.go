@@ -5,6 +5,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -82,11 +83,22 @@ func TestDaemons(t *testing.T) {
 				s.Announced(s.ToR)
 			}
 
-			s.Agent.Stop()
+			endAgent(t, s)
 			if left := s.Processes(); len(left) > 0 {
 				t.Errorf("after the agent's end there run %q", left)
 			}
 		})
+	}
+}
+
+// endAgent ends the agent, and gives it the time that it takes to end its daemons.
+func endAgent(t *testing.T, s *site.Site) {
+	t.Helper()
+	if err := s.Agent.Signal(syscall.SIGTERM); err != nil {
+		t.Error(err)
+	}
+	if err := s.Agent.Wait(); err != nil {
+		t.Errorf("the agent ends with %v", err)
 	}
 }
 
@@ -147,7 +159,7 @@ func TestFewCapabilities(t *testing.T) {
 			s.Edit(site.SpineLine + fmt.Sprintf(site.ToRLine, ", bfd: {}"))
 			s.Says(mark, "keeping the last good configuration", "take bfd")
 			s.Silent("BFD asked for")
-			s.Agent.Stop()
+			endAgent(t, s)
 			if left := s.Processes(); len(left) > 0 {
 				t.Errorf("after the agent's end there run %q", left)
 			}

@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -270,11 +269,6 @@ func TestMistakeAtStart(t *testing.T) {
 		if out := s.Run("diff"); out != "" {
 			t.Errorf("diff prints\n%s", out)
 		}
-		if err := s.Agent.Signal(syscall.SIGTERM); err != nil {
-			t.Error(err)
-		}
-		if err := s.Agent.Wait(); err != nil {
-			t.Errorf("the agent ends with %v", err)
-		}
+		endAgent(t, s)
 	})
 }
