@@ -29,7 +29,7 @@ func TestStatus(t *testing.T) {
 		}
 		return out.String()
 	}
-	if page := run(); !strings.HasPrefix(page, "node node1, version v1.2.3, up for 0s\n") {
+	if page := run(); !strings.HasPrefix(page, "node node1, version v1.2.3, up for ") {
 		t.Errorf("the page is\n%s", page)
 	}
 	var state struct{ Node string }
