@@ -81,7 +81,7 @@ func TestTap(t *testing.T) {
 			counted := s.tally()
 			t.Logf("%d segments sent again, %d packets lost from the capture, tables asked for %d times, compared %d times",
 				counted.again, counted.lost, s.asked(), counted.compared)
-			updates, neighbors := 0, tshark(t, s.capture.Name())
+			updates, neighbors := 0, tshark(t, s.captureNow())
 			for _, session := range everybody {
 				decoded := neighbors[session.Neighbor]
 				updates += decoded.updates

@@ -2,6 +2,7 @@ package tap
 
 import (
 	"encoding/binary"
+	"errors"
 	"math/rand/v2"
 	"net/netip"
 	"os"
@@ -17,7 +18,7 @@ import (
 // has none: a tap that begins with them must end with the same tables, and so must tshark, where it is to decode them too.
 func (s *site) replay(decode bool) {
 	s.t.Helper()
-	raw, err := os.ReadFile(s.capture.Name())
+	raw, err := os.ReadFile(s.captureNow())
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -53,6 +54,19 @@ func (s *site) replay(decode bool) {
 			}
 		}
 	}
+}
+
+// captureNow copies the capture as it is now, in the middle of no packet: more come still.
+func (s *site) captureNow() string {
+	s.t.Helper()
+	s.mu.Lock()
+	raw, err := os.ReadFile(s.capture.Name())
+	s.mu.Unlock()
+	file := filepath.Join(s.t.TempDir(), "captured.pcap")
+	if err = errors.Join(err, os.WriteFile(file, raw, 0o600)); err != nil {
+		s.t.Fatal(err)
+	}
+	return file
 }
 
 // parseCapture reads what newCapture has begun.
