@@ -190,7 +190,12 @@ func (l lister) tryWatch(ctx context.Context, options metav1.ListOptions) (watch
 			return nil, err
 		}
 	}
-	w, err := l.resource.watch(ctx, options, l.works, l.fails)
+	w, err := l.resource.watch(ctx, options, l.works, func(err error) {
+		// That an attempt was ended is nothing wrong, and after it nobody would take such a word back.
+		if ctx.Err() == nil {
+			l.fails(err)
+		}
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -238,6 +239,29 @@ func TestClusterGone(t *testing.T) {
 	}
 	if c := r.source("pods").Condition; c.Reason != "" {
 		t.Errorf("condition %+v", c)
+	}
+}
+
+// A watch that we end ourselves, as when its CRD goes, leaves no word of trouble.
+func TestWatchEnded(t *testing.T) {
+	api := newFakeAPI(t)
+	c, err := NewCluster(&rest.Config{Host: api.URL}, ClusterOptions{Node: "node1", Log: silent()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := c.named("pods")
+	ctx, cancel := context.WithCancel(t.Context())
+	w, err := lister{s}.tryWatch(ctx, metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	for range w.ResultChan() {
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s.condition.Reason != "" {
+		t.Errorf("condition %+v", s.condition)
 	}
 }
 
