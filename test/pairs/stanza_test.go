@@ -52,7 +52,7 @@ var routerSettings = []setting{
 	{values: []string{"bgp graceful-restart rib-stale-time 100", "bgp graceful-restart rib-stale-time 200"}},
 	{values: []string{"bgp long-lived-graceful-restart stale-time 100", "bgp long-lived-graceful-restart stale-time 200"}},
 	{values: []string{"bgp labeled-unicast explicit-null", "bgp labeled-unicast ipv4-explicit-null", "bgp labeled-unicast ipv6-explicit-null"}},
-	{values: []string{"coalesce-time 500", "coalesce-time 600"}},
+	{values: []string{"coalesce-time 300", "coalesce-time 600"}},
 	{values: []string{"read-quanta 5", "read-quanta 6"}},
 	{values: []string{"write-quanta 32", "write-quanta 33"}},
 	{values: []string{"update-delay 10", "update-delay 20 10"}},

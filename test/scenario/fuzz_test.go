@@ -25,7 +25,7 @@ var explained = regexp.MustCompile(`^(?:` + strings.Join([]string{
 	`bgp large-community-list (?:standard FL-TO-\w+ seq 5 permit \d+:4242:\d+|expanded FL-MARKERS-\d+ seq 5 permit \^\d+:4242:)`,
 	`route-map FL-(?:GROUP-\w+ permit|OUT-\w+ permit|IN-NONE deny) 10`,
 	` set large-community \d+:4242:\d+`, ` match large-community FL-TO-\w+`, ` set large-comm-list FL-MARKERS-\d+ delete`,
-	`router bgp 65000`, ` bgp router-id 10\.0\.1\.2`, ` no bgp default ipv4-unicast`, ` no bgp network import-check`, ` coalesce-time 0`,
+	`router bgp 65000`, ` bgp router-id 10\.0\.1\.2`, ` no bgp default ipv4-unicast`, ` no bgp network import-check`, ` coalesce-time 500`,
 	` neighbor (?:10\.0\.1\.1|fd00:1::1) (?:remote-as 65001|timers 30 90)`,
 	`  neighbor (?:10\.0\.1\.1|fd00:1::1) (?:activate|route-map FL-IN-NONE in|route-map FL-OUT-\w+ out)`,
 	` address-family ipv[46] unicast`,
