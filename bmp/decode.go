@@ -170,10 +170,7 @@ func addAttribute(to *verify.Attributes, attribute bgp.PathAttributeInterface) {
 			to.LargeCommunities = append(to.LargeCommunities,
 				route.LargeCommunity{GlobalAdministrator: c.ASN, LocalData1: c.LocalData1, LocalData2: c.LocalData2})
 		}
-		slices.SortFunc(to.LargeCommunities, func(a, b route.LargeCommunity) int {
-			return slices.Compare([]uint32{a.GlobalAdministrator, a.LocalData1, a.LocalData2},
-				[]uint32{b.GlobalAdministrator, b.LocalData1, b.LocalData2})
-		})
+		slices.SortFunc(to.LargeCommunities, route.LargeCommunity.Compare)
 		to.LargeCommunities = slices.Compact(to.LargeCommunities)
 	}
 }

@@ -203,13 +203,7 @@ func receiveOf(r config.Receive) route.Receive {
 // are the routers' Scope.
 func attributesOf(c config.Config) route.Attributes {
 	large := slices.Clone(c.LargeCommunities)
-	slices.SortFunc(large, func(a, b route.LargeCommunity) int {
-		return cmp.Or(
-			cmp.Compare(a.GlobalAdministrator, b.GlobalAdministrator),
-			cmp.Compare(a.LocalData1, b.LocalData1),
-			cmp.Compare(a.LocalData2, b.LocalData2),
-		)
-	})
+	slices.SortFunc(large, route.LargeCommunity.Compare)
 	return route.Attributes{
 		LocalPreference:  c.LocalPreference,
 		MED:              c.MED,

@@ -75,7 +75,7 @@ func (l *layout) group(r *route.Route, marks map[string]route.LargeCommunity) *G
 	for _, audience := range r.To {
 		large = append(large, marks[audienceSubject(audience)])
 	}
-	slices.SortFunc(large, compareLarge)
+	slices.SortFunc(large, route.LargeCommunity.Compare)
 	for _, c := range slices.Compact(large) {
 		g.LargeCommunities = append(g.LargeCommunities, c.String())
 	}
@@ -102,7 +102,7 @@ func (l *layout) audience(r *route.Router, n route.Neighbor, f route.Family, mar
 			last.Permitted = append(last.Permitted, marks[neighborSubject(from)])
 		}
 	}
-	slices.SortFunc(last.Permitted, compareLarge)
+	slices.SortFunc(last.Permitted, route.LargeCommunity.Compare)
 	last.Permitted = slices.Compact(last.Permitted)
 	if f == route.IPv4Unicast {
 		a.NextHop = text(n.NextHop.IPv4)
@@ -135,7 +135,7 @@ func (l *layout) inbound(n route.Neighbor, f route.Family, marks map[string]rout
 	in := Inbound{Markers: markersName(l.routers...), Marks: []route.LargeCommunity{marks[neighborSubject(n)]}}
 	if n.Receive.Install {
 		in.Marks = append(in.Marks, marks[install])
-		slices.SortFunc(in.Marks, compareLarge)
+		slices.SortFunc(in.Marks, route.LargeCommunity.Compare)
 	}
 	var origin *Origin
 	pattern := ""
@@ -291,12 +291,4 @@ func given(prefix, value string) string {
 		return ""
 	}
 	return prefix + value
-}
-
-func compareLarge(a, b route.LargeCommunity) int {
-	return cmp.Or(
-		cmp.Compare(a.GlobalAdministrator, b.GlobalAdministrator),
-		cmp.Compare(a.LocalData1, b.LocalData1),
-		cmp.Compare(a.LocalData2, b.LocalData2),
-	)
 }

@@ -228,6 +228,17 @@ func TestComparePrefixes(t *testing.T) {
 	}
 }
 
+func TestCompareLargeCommunities(t *testing.T) {
+	sorted := []LargeCommunity{{1, 2, 3}, {1, 2, 4294967295}, {1, 3, 0}, {2, 0, 0}, {4294967295, 0, 0}}
+	for i, a := range sorted {
+		for k, b := range sorted {
+			if got := a.Compare(b); got < 0 != (i < k) || got > 0 != (i > k) {
+				t.Errorf("%s compared with %s is %d", a, b, got)
+			}
+		}
+	}
+}
+
 func TestTexts(t *testing.T) {
 	for got, want := range map[string]string{
 		Object{Kind: "Pod", Namespace: "default", Name: "a"}.String():                "Pod default/a",

@@ -2,6 +2,7 @@ package route
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -229,6 +230,15 @@ type LargeCommunity struct {
 // MarkerData is the LocalData1 of the large communities that mark routes inside FRR, those of our own AS numbers. No other
 // use can be made of them: they are taken away from what comes in and from what leaves.
 const MarkerData = 4242
+
+// Compare orders large communities by their fields in turn: negative where c comes first, 0 where the two are the same.
+func (c LargeCommunity) Compare(other LargeCommunity) int {
+	return cmp.Or(
+		cmp.Compare(c.GlobalAdministrator, other.GlobalAdministrator),
+		cmp.Compare(c.LocalData1, other.LocalData1),
+		cmp.Compare(c.LocalData2, other.LocalData2),
+	)
+}
 
 // UnmarshalText reads three numbers, such as "65000:1:2".
 func (c *LargeCommunity) UnmarshalText(text []byte) error {

@@ -272,18 +272,12 @@ func (a *Attributes) decode(raw []byte) error {
 			a.LargeCommunities = append(a.LargeCommunities,
 				route.LargeCommunity{GlobalAdministrator: c.ASN, LocalData1: c.LocalData1, LocalData2: c.LocalData2})
 		}
-		slices.SortFunc(a.LargeCommunities, compareLarge)
+		slices.SortFunc(a.LargeCommunities, route.LargeCommunity.Compare)
 		a.LargeCommunities = slices.Compact(a.LargeCommunities)
 	default:
 		a.Others = append(a.Others, raw[1])
 	}
 	return nil
-}
-
-func compareLarge(a, b route.LargeCommunity) int {
-	return slices.Compare(
-		[]uint32{a.GlobalAdministrator, a.LocalData1, a.LocalData2},
-		[]uint32{b.GlobalAdministrator, b.LocalData1, b.LocalData2})
 }
 
 // merge puts the numbers of AS4_PATH in the place of the last ones of AS_PATH (RFC 6793, section 4.2.3).
